@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// DefaultSocket is where xwire listens when the configuration says nothing else.
+const DefaultSocket = "/run/xwire/control.sock"
+
+// Client asks a running xwire. It is safe for concurrent use.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient returns a client of the xwire that listens on the unix socket. Nothing is dialed yet.
+func NewClient(socket string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, http: &http.Client{
+		Transport: &http.Transport{DialContext: dial, MaxIdleConns: 1},
+		Timeout:   60 * time.Second,
+	}}
+}
+
+// get decodes the answer to path into v.
+func (c *Client) get(ctx context.Context, path string, query url.Values, v any) error {
+	u := url.URL{Scheme: "http", Host: "xwire", Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return fmt.Errorf("make request: %w", err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask xwire on %s (is it running? --control names its socket): %w", c.socket, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		e := new(Error)
+		if json.NewDecoder(res.Body).Decode(e) != nil || e.Text == "" {
+			return fmt.Errorf("ask xwire for %s: status %s", path, res.Status)
+		}
+		return e
+	}
+	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
+		return fmt.Errorf("read answer to %s: %w", path, err)
+	}
+	return nil
+}
+
+// Status asks for the process as a whole.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var v Status
+	return v, c.get(ctx, "/v1/status", nil, &v)
+}
+
+// Tunnels asks for all tunnels, in the order of the configuration.
+func (c *Client) Tunnels(ctx context.Context) ([]Tunnel, error) {
+	var v []Tunnel
+	err := c.get(ctx, "/v1/tunnels", nil, &v)
+	return v, err
+}
+
+// SessionQuery narrows a list of sessions. The zero value asks for all, cookies redacted.
+type SessionQuery struct {
+	Tunnel  string // only of this tunnel
+	Errors  bool   // only with errors, discards or suspicion
+	Cookies bool   // with cookies in clear
+}
+
+func (q SessionQuery) values() url.Values {
+	v := url.Values{}
+	if q.Tunnel != "" {
+		v.Set("tunnel", q.Tunnel)
+	}
+	if q.Errors {
+		v.Set("errors", "1")
+	}
+	if q.Cookies {
+		v.Set("cookies", "1")
+	}
+	return v
+}
+
+// Sessions asks for sessions, in the order of the configuration.
+func (c *Client) Sessions(ctx context.Context, q SessionQuery) ([]Session, error) {
+	var v []Session
+	err := c.get(ctx, "/v1/sessions", q.values(), &v)
+	return v, err
+}
+
+// Session asks for one session by "tunnel/session", or by its bare name where that is unique.
+func (c *Client) Session(ctx context.Context, name string, cookies bool) (Session, error) {
+	var v Session
+	parts := strings.SplitN(name, "/", 2)
+	path := "/v1/sessions/" + strings.Join(parts, "/")
+	err := c.get(ctx, path, SessionQuery{Cookies: cookies}.values(), &v)
+	return v, err
+}
+
+// Ports asks for all ports.
+func (c *Client) Ports(ctx context.Context) ([]Port, error) {
+	var v []Port
+	err := c.get(ctx, "/v1/ports", nil, &v)
+	return v, err
+}
+
+// Drops asks for every drop reason with its count.
+func (c *Client) Drops(ctx context.Context) ([]Drop, error) {
+	var v []Drop
+	err := c.get(ctx, "/v1/drops", nil, &v)
+	return v, err
+}
+
+// Workers asks for all workers.
+func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
+	var v []Worker
+	err := c.get(ctx, "/v1/workers", nil, &v)
+	return v, err
+}

@@ -1,0 +1,192 @@
+package api
+
+import "time"
+
+// Error is the body of an answer that is not a success. Code is stable, Text is for people.
+type Error struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Status tells of the process as a whole.
+type Status struct {
+	Version       string    `json:"version"`
+	PID           int       `json:"pid"`
+	Started       time.Time `json:"started"`
+	UptimeSeconds float64   `json:"uptime_seconds"`
+	Config        string    `json:"config"`
+	Ready         bool      `json:"ready"`
+	Ports         int       `json:"ports"`
+	PortsUp       int       `json:"ports_up"`
+	Tunnels       int       `json:"tunnels"`
+	TunnelsUp     int       `json:"tunnels_up"`
+	Sessions      int       `json:"sessions"`
+	Workers       int       `json:"workers"`
+	ResidentBytes uint64    `json:"resident_bytes"`
+	Waiting       []string  `json:"waiting,omitempty"` // what is not up, and why
+	Arena         Arena     `json:"arena"`
+}
+
+// Arena is the memory of frames.
+type Arena struct {
+	ChunkBytes int  `json:"chunk_bytes"`
+	Chunks     int  `json:"chunks"`
+	HugePages  bool `json:"huge_pages"`
+}
+
+// Statistics has the kernel's ten names (L2TP_ATTR_STATS). Bytes count the L2TP header and the
+// payload, without outer UDP and IP.
+type Statistics struct {
+	TxPackets        uint64 `json:"tx_packets"`
+	TxBytes          uint64 `json:"tx_bytes"`
+	TxErrors         uint64 `json:"tx_errors"`
+	RxPackets        uint64 `json:"rx_packets"`
+	RxBytes          uint64 `json:"rx_bytes"`
+	RxSeqDiscards    uint64 `json:"rx_seq_discards"`
+	RxOOSPackets     uint64 `json:"rx_oos_packets"`
+	RxErrors         uint64 `json:"rx_errors"`
+	RxCookieDiscards uint64 `json:"rx_cookie_discards"`
+	RxInvalid        uint64 `json:"rx_invalid"`
+}
+
+// NextHop is where a tunnel's packets leave.
+type NextHop struct {
+	State     string     `json:"state"`
+	Reason    string     `json:"reason,omitempty"`
+	Port      string     `json:"port,omitempty"`
+	Interface string     `json:"interface,omitempty"`
+	Lladdr    string     `json:"lladdr,omitempty"`
+	VLANs     []int      `json:"vlans,omitempty"`
+	MTU       int        `json:"mtu,omitempty"`
+	Since     *time.Time `json:"since,omitempty"`
+}
+
+// Tunnel is one tunnel. Checksum and its siblings are as in `ip -j l2tp show tunnel`.
+type Tunnel struct {
+	Name         string `json:"name"`
+	Description  string `json:"description,omitempty"`
+	Enabled      bool   `json:"enabled"`
+	TunnelID     uint32 `json:"tunnel_id"`
+	PeerTunnel   uint32 `json:"peer_tunnel"`
+	Version      string `json:"version"`
+	Encap        string `json:"encap"`
+	Local        string `json:"local"`
+	Peer         string `json:"peer"`
+	LocalPort    uint16 `json:"local_port,omitempty"`
+	PeerPort     uint16 `json:"peer_port,omitempty"`
+	VRF          string `json:"vrf,omitempty"`
+	Checksum     *bool  `json:"checksum,omitempty"`
+	ChecksumTx   *bool  `json:"checksum_tx,omitempty"`
+	ChecksumRx   *bool  `json:"checksum_rx,omitempty"`
+	SessionCount int    `json:"sessions"`
+
+	NextHop NextHop `json:"next_hop"`
+	Statistics
+}
+
+// Session is one session: a pseudowire and its attachment circuit.
+type Session struct {
+	Name          string `json:"name"`
+	Tunnel        string `json:"tunnel"`
+	Description   string `json:"description,omitempty"`
+	Enabled       bool   `json:"enabled"`
+	SessionID     uint32 `json:"session_id"`
+	TunnelID      uint32 `json:"tunnel_id"`
+	PeerSessionID uint32 `json:"peer_session_id"`
+	PeerTunnelID  uint32 `json:"peer_tunnel_id"`
+	Pseudowire    string `json:"pseudowire"`
+	L2SpecType    string `json:"l2spec_type"`
+
+	Interface string `json:"interface,omitempty"` // the local interface, where that is the AC
+	Port      string `json:"port,omitempty"`      // the port, where that is the AC
+	VLAN      string `json:"vlan,omitempty"`
+	PWVLAN    string `json:"pw_vlan,omitempty"`
+	MTU       int    `json:"mtu,omitempty"`
+
+	CookieBytes     int      `json:"cookie_bytes"`
+	PeerCookieBytes int      `json:"peer_cookie_bytes"`
+	Cookie          string   `json:"cookie,omitempty"`      // what we send
+	PeerCookie      []string `json:"peer_cookie,omitempty"` // what we accept
+	CookieFrames    []uint64 `json:"rx_cookie_frames"`      // accepted frames for each cookie of peer_cookie
+	State           string   `json:"state"`                 // up | waiting | disabled
+	Reason          string   `json:"reason,omitempty"`      // of waiting
+	Suspect         uint64   `json:"suspect"`               // frames that look as if the peer is set up otherwise
+	Suspicion       string   `json:"suspicion,omitempty"`   // what they look like
+	SublayerBits    uint64   `json:"rx_sublayer_bits"`      // frames with unknown bits in the sublayer
+	OAM             uint64   `json:"rx_oam_discards"`       // frames with the V bit
+	Fragments       uint64   `json:"rx_fragment_discards"`  // frames with the B or E bit
+	Rates           *Rates   `json:"rates,omitempty"`       // with show --rates
+	Statistics
+}
+
+// Rates are per second over the interval that the command measured.
+type Rates struct {
+	TxPackets float64 `json:"tx_packets_per_second"`
+	TxBytes   float64 `json:"tx_bytes_per_second"`
+	RxPackets float64 `json:"rx_packets_per_second"`
+	RxBytes   float64 `json:"rx_bytes_per_second"`
+}
+
+// Port is one interface given to xwire. Received = Sent + Held + the sum of Drops, where Received
+// has all frames that came here, Sent those of them that were given to some port to send, and
+// Drops those that were not, the kernel's own XDP drops included. Transmitted counts the frames
+// that this port was given to send, wherever they came from.
+type Port struct {
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Interface   string            `json:"interface"`
+	Ifindex     int               `json:"ifindex,omitempty"`
+	Index       int               `json:"index"`
+	State       string            `json:"state"` // up | down | waiting
+	Reason      string            `json:"reason,omitempty"`
+	Mode        string            `json:"mode,omitempty"` // granted: zerocopy | copy | skb
+	Driver      string            `json:"driver,omitempty"`
+	MTU         int               `json:"mtu,omitempty"`
+	Queues      []Queue           `json:"queues,omitempty"`
+	Received    uint64            `json:"received"`
+	Sent        uint64            `json:"sent"`
+	Held        uint64            `json:"held"`
+	Drops       map[string]uint64 `json:"drops"`
+	Transmitted uint64            `json:"transmitted"`
+	Changes     []string          `json:"changes,omitempty"` // NIC settings that we hold changed
+}
+
+// Queue is one queue of a port with the kernel's XDP_STATISTICS.
+type Queue struct {
+	Queue           uint32 `json:"queue"`
+	Worker          int    `json:"worker"`
+	RxDropped       uint64 `json:"rx_dropped"`
+	RxInvalidDescs  uint64 `json:"rx_invalid_descs"`
+	TxInvalidDescs  uint64 `json:"tx_invalid_descs"`
+	RxRingFull      uint64 `json:"rx_ring_full"`
+	RxFillRingEmpty uint64 `json:"rx_fill_ring_empty_descs"`
+	TxRingEmpty     uint64 `json:"tx_ring_empty_descs"`
+}
+
+// Drop is one reason not to forward, summed over ports.
+type Drop struct {
+	Reason string            `json:"reason"`
+	Help   string            `json:"help"`
+	Frames uint64            `json:"frames"`
+	Ports  map[string]uint64 `json:"ports"`
+}
+
+// Worker is one worker and what its rounds did.
+type Worker struct {
+	Index          int     `json:"index"`
+	CPU            int     `json:"cpu"`
+	TID            int     `json:"tid"`
+	Parked         bool    `json:"parked"`
+	Rounds         uint64  `json:"rounds"`
+	Batches        uint64  `json:"batches"`
+	Frames         uint64  `json:"frames"`
+	FramesPerBatch float64 `json:"frames_per_batch"`
+	Polls          uint64  `json:"polls"`
+	Wakeups        uint64  `json:"wakeups"`
+	Kicks          uint64  `json:"tx_kicks"`
+	KicksSaved     uint64  `json:"tx_kicks_suppressed"`
+	BusySeconds    float64 `json:"busy_seconds"`
+	Held           int     `json:"held"`
+}
