@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"xwire/appliance/api"
+)
+
+// table aligns rows of tab-separated cells under a header.
+func table(header string, rows func(row func(format string, args ...any))) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, header)
+	rows(func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) })
+	w.Flush()
+	return b.String()
+}
+
+func statusText(s api.Status) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "xwire %s, pid %d, up %.0f s, %s\n", s.Version, s.PID, s.UptimeSeconds, s.Config)
+	fmt.Fprintf(&b, "ports %d of %d up, tunnels %d of %d up, %d sessions, %d workers\n",
+		s.PortsUp, s.Ports, s.TunnelsUp, s.Tunnels, s.Sessions, s.Workers)
+	pages := "small pages"
+	if s.Arena.HugePages {
+		pages = "huge pages"
+	}
+	fmt.Fprintf(&b, "memory %.1f MiB resident, arena of %d frames of %d bytes in %s\n",
+		float64(s.ResidentBytes)/(1<<20), s.Arena.Chunks, s.Arena.ChunkBytes, pages)
+	for _, w := range s.Waiting {
+		fmt.Fprintf(&b, "waiting: %s\n", w)
+	}
+	return b.String()
+}
+
+func endpoint(addr string, port uint16) string {
+	if port == 0 {
+		return addr
+	}
+	if strings.Contains(addr, ":") {
+		return fmt.Sprintf("[%s]:%d", addr, port)
+	}
+	return fmt.Sprintf("%s:%d", addr, port)
+}
+
+func nextHopText(n api.NextHop) string {
+	if n.State != "resolved" {
+		if n.Reason != "" {
+			return n.Reason
+		}
+		return n.State
+	}
+	s := n.Port
+	for _, v := range n.VLANs {
+		s += fmt.Sprintf(".%d", v)
+	}
+	return s + " " + n.Lladdr
+}
+
+func tunnelsText(ts []api.Tunnel) string {
+	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tNEXT HOP\tTX PACKETS\tRX PACKETS\tRX INVALID", func(row func(string, ...any)) {
+		for _, t := range ts {
+			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, t.Encap,
+				endpoint(t.Local, t.LocalPort), endpoint(t.Peer, t.PeerPort), t.SessionCount, t.NextHop.State,
+				nextHopText(t.NextHop), t.TxPackets, t.RxPackets, t.RxInvalid)
+		}
+	})
+}
+
+func attachmentText(s api.Session) string {
+	if s.Interface != "" {
+		return s.Interface
+	}
+	return s.Port + " vlan " + s.VLAN
+}
+
+func sessionsText(ss []api.Session, rates bool) string {
+	var b strings.Builder
+	header := "SESSION\tID\tPEER ID\tATTACHMENT\tSTATE\tTX PACKETS\tTX BYTES\tRX PACKETS\tRX BYTES\tTX ERRORS\tRX ERRORS"
+	if rates {
+		header += "\tTX/S\tTX BIT/S\tRX/S\tRX BIT/S"
+	}
+	b.WriteString(table(header, func(row func(string, ...any)) {
+		for _, s := range ss {
+			line := fmt.Sprintf("%s/%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d", s.Tunnel, s.Name, s.SessionID, s.PeerSessionID,
+				attachmentText(s), s.State, s.TxPackets, s.TxBytes, s.RxPackets, s.RxBytes, s.TxErrors, s.RxErrors)
+			if rates && s.Rates != nil {
+				line += fmt.Sprintf("\t%.0f\t%.0f\t%.0f\t%.0f", s.Rates.TxPackets, 8*s.Rates.TxBytes, s.Rates.RxPackets, 8*s.Rates.RxBytes)
+			}
+			row("%s", line)
+		}
+	}))
+	for _, s := range ss {
+		if s.Suspicion != "" {
+			fmt.Fprintf(&b, "%s/%s: %s\n", s.Tunnel, s.Name, s.Suspicion)
+		}
+	}
+	return b.String()
+}
+
+func sessionText(s api.Session) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	line := func(name string, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{name}, args...)...)
+	}
+	line("session", "%s/%s", s.Tunnel, s.Name)
+	if s.Description != "" {
+		line("description", "%s", s.Description)
+	}
+	line("state", "%s", strings.TrimSpace(s.State+" "+s.Reason))
+	line("session id", "%d, peer %d", s.SessionID, s.PeerSessionID)
+	line("tunnel id", "%d, peer %d", s.TunnelID, s.PeerTunnelID)
+	line("pseudowire", "%s, l2spec_type %s", s.Pseudowire, s.L2SpecType)
+	line("attachment", "%s", attachmentText(s))
+	if s.PWVLAN != "" {
+		line("pw_vlan", "%s", s.PWVLAN)
+	}
+	if s.MTU != 0 {
+		line("mtu", "%d", s.MTU)
+	}
+	line("tx cookie", "%s", cookieText(s.CookieBytes, s.Cookie))
+	for i, n := range s.CookieFrames {
+		clear := ""
+		if i < len(s.PeerCookie) {
+			clear = s.PeerCookie[i]
+		}
+		line(fmt.Sprintf("rx cookie %d", i+1), "%s, %d frames", cookieText(s.PeerCookieBytes, clear), n)
+	}
+	for _, c := range []struct {
+		name  string
+		count uint64
+	}{
+		{"tx_packets", s.TxPackets}, {"tx_bytes", s.TxBytes}, {"tx_errors", s.TxErrors},
+		{"rx_packets", s.RxPackets}, {"rx_bytes", s.RxBytes}, {"rx_errors", s.RxErrors},
+		{"rx_seq_discards", s.RxSeqDiscards}, {"rx_oos_packets", s.RxOOSPackets},
+		{"rx_cookie_discards", s.RxCookieDiscards}, {"rx_invalid", s.RxInvalid},
+		{"rx_sublayer_bits", s.SublayerBits}, {"rx_oam_discards", s.OAM}, {"rx_fragment_discards", s.Fragments}, {"suspect", s.Suspect},
+	} {
+		line(c.name, "%d", c.count)
+	}
+	if s.Suspicion != "" {
+		line("suspicion", "%s", s.Suspicion)
+	}
+	w.Flush()
+	return b.String()
+}
+
+func cookieText(bytes int, clear string) string {
+	switch {
+	case bytes == 0:
+		return "none"
+	case clear != "":
+		return clear
+	default:
+		return fmt.Sprintf("%d bytes (--cookies prints it)", bytes)
+	}
+}
+
+func sum(m map[string]uint64) (n uint64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+func portsText(ps []api.Port) string {
+	var b strings.Builder
+	b.WriteString(table("PORT\tINTERFACE\tSTATE\tMODE\tDRIVER\tMTU\tQUEUES\tRECEIVED\tSENT\tHELD\tDROPPED\tTRANSMITTED", func(row func(string, ...any)) {
+		for _, p := range ps {
+			row("%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d", p.Name, p.Interface, p.State, p.Mode, p.Driver, p.MTU,
+				len(p.Queues), p.Received, p.Sent, p.Held, sum(p.Drops), p.Transmitted)
+		}
+	}))
+	for _, p := range ps {
+		if p.Reason != "" {
+			fmt.Fprintf(&b, "%s: %s\n", p.Name, p.Reason)
+		}
+		for _, reason := range sortedReasons(p.Drops) {
+			fmt.Fprintf(&b, "%s: dropped %d %s\n", p.Name, p.Drops[reason], reason)
+		}
+		for _, c := range p.Changes {
+			fmt.Fprintf(&b, "%s: changed %s\n", p.Name, c)
+		}
+	}
+	return b.String()
+}
+
+// sortedReasons gives the reasons that occurred, by name.
+func sortedReasons(drops map[string]uint64) []string {
+	var names []string
+	for reason, n := range drops {
+		if n != 0 {
+			names = append(names, reason)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func dropsText(ds []api.Drop, all bool) string {
+	return table("REASON\tFRAMES\tPORTS\tMEANING", func(row func(string, ...any)) {
+		for _, d := range ds {
+			if d.Frames == 0 && !all {
+				continue
+			}
+			var ports []string
+			for _, p := range sortedReasons(d.Ports) {
+				ports = append(ports, fmt.Sprintf("%s=%d", p, d.Ports[p]))
+			}
+			row("%s\t%d\t%s\t%s", d.Reason, d.Frames, strings.Join(ports, " "), d.Help)
+		}
+	})
+}
+
+func workersText(ws []api.Worker) string {
+	return table("WORKER\tCPU\tTHREAD\tSTATE\tBUSY S\tROUNDS\tBATCHES\tFRAMES\tPER BATCH\tPOLLS\tWAKE-UPS\tTX KICKS\tSUPPRESSED\tHELD", func(row func(string, ...any)) {
+		for _, w := range ws {
+			state := "running"
+			if w.Parked {
+				state = "parked"
+			}
+			row("%d\t%d\t%d\t%s\t%.3f\t%d\t%d\t%d\t%.1f\t%d\t%d\t%d\t%d\t%d", w.Index, w.CPU, w.TID, state, w.BusySeconds, w.Rounds,
+				w.Batches, w.Frames, w.FramesPerBatch, w.Polls, w.Wakeups, w.Kicks, w.KicksSaved, w.Held)
+		}
+	})
+}
