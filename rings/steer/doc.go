@@ -1,0 +1,28 @@
+// Package steer holds the XDP program that decides, for every frame a port receives, whether it
+// goes to an AF_XDP socket or to the kernel, and the loader of that program.
+//
+//	              +--------------------- steer.c, one instance a port ---------------------+
+//	frame from -> | attachment circuit of the port? -> L2TP data message to a tunnel? -> no | -> kernel
+//	the driver    +------------|---------------------------------|-------------------------+
+//	                           +------> sockets[RX queue] <------+
+//	                                    none there: kernel
+//
+// It is the one place outside package l2tp that knows an L2TP header, and it knows no more of it
+// than tells data from control. ARP, ND, ICMP, routing protocols, L2TP control messages,
+// fragments and IP options are the kernel's; a frame once redirected cannot go back to it.
+//
+// # Maps
+//
+// The local tunnel addresses are one map for all ports (Steering.AddLocal). Sockets, rules, VLANs,
+// MAC addresses and statistics are maps of the port's own instance and go with it.
+//
+// Entries are counted: what is added twice must be removed twice. So two tunnels on one address,
+// or a session that takes over the VLAN of another, need not know of each other.
+//
+// # Lifetime
+//
+// The program hangs on a BPF link that nobody pins: when the process ends, however it ends, the
+// kernel detaches it. A program of somebody else on the interface is never replaced (ForeignError).
+//
+// The kernel must be 5.18 or later. The program calls no helper that asks for the GPL.
+package steer

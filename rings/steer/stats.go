@@ -1,0 +1,52 @@
+package steer
+
+import "fmt"
+
+// Stats counts what the program did with the frames of one port since it was attached. Each frame
+// is in exactly one of the numbers.
+type Stats struct {
+	EncapRedirected uint64 // of an attachment circuit, to a socket
+	DecapRedirected uint64 // L2TP data messages to us, to a socket
+	L2CPDropped     uint64 // dropped because of L2CPDrop
+
+	// To the kernel:
+	NoSocket   uint64 // ours, but no socket on the RX queue they came by
+	L2CPHost   uint64 // because of L2CPHost
+	Control    uint64 // L2TP control messages to our tunnel addresses (T bit, or session id 0)
+	Short      uint64 // to our tunnel addresses, too short for a data message
+	Fragments  uint64 // outer fragments to our tunnel addresses
+	Options    uint64 // with IPv4 options or IPv6 extension headers, to our tunnel addresses
+	ForeignMAC uint64 // data messages to us, but to another station's MAC, or a group's
+	Other      uint64 // everything else
+}
+
+// Redirected is the number of frames given to sockets; what a socket could not take is in the
+// socket's own statistics.
+func (s Stats) Redirected() uint64 { return s.EncapRedirected + s.DecapRedirected }
+
+// Stats reads the counters, summed over CPUs.
+func (p *Program) Stats() (Stats, error) {
+	var n [steerOutcomeOUTCOMES]uint64
+	for i := range n {
+		var cpus []uint64
+		if err := p.objs.Stats.Lookup(uint32(i), &cpus); err != nil {
+			return Stats{}, fmt.Errorf("read the statistics of %s: %w", p.cfg.Name, err)
+		}
+		for _, c := range cpus {
+			n[i] += c
+		}
+	}
+	return Stats{
+		EncapRedirected: n[steerOutcomeENCAP_REDIRECTED],
+		DecapRedirected: n[steerOutcomeDECAP_REDIRECTED],
+		L2CPDropped:     n[steerOutcomeL2CP_DROPPED],
+		NoSocket:        n[steerOutcomeNO_SOCKET],
+		L2CPHost:        n[steerOutcomeL2CP_HOST],
+		Control:         n[steerOutcomeCONTROL],
+		Short:           n[steerOutcomeSHORT],
+		Fragments:       n[steerOutcomeFRAGMENT_SEEN],
+		Options:         n[steerOutcomeOPTIONS_SEEN],
+		ForeignMAC:      n[steerOutcomeFOREIGN_MAC],
+		Other:           n[steerOutcomeOTHER],
+	}, nil
+}
