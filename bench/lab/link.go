@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -29,7 +28,7 @@ type End struct {
 
 // Connect joins two namespaces by a veth pair and brings both ends up.
 func (l *Lab) Connect(a, b End) error {
-	peer, err := os.Open(b.Namespace.Path())
+	peer, err := b.Namespace.open()
 	if err != nil {
 		return fmt.Errorf("join %s to %s: %w", a.Name, b.Name, err)
 	}

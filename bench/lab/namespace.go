@@ -49,6 +49,8 @@ func (n *Namespace) Name() string { return n.name }
 // Path is the namespace's file, as setns(2) wants it.
 func (n *Namespace) Path() string { return filepath.Join(netnsDir, n.name) }
 
+func (n *Namespace) open() (*os.File, error) { return os.Open(n.Path()) }
+
 // Run calls f on a thread of its own inside the namespace. Sockets that f opens
 // stay in the namespace wherever they are used later; goroutines that f starts
 // are outside. /sys stays the host's.
