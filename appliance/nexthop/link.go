@@ -175,16 +175,14 @@ func (t *links) resolve(dev int, peer netip.Addr, salt uint64) stack {
 			return s
 		}
 		s.mtu = min(s.mtu, l.mtu)
-		if !l.up() {
-			what := "has no carrier"
+		if !l.up() { // a device falls with the one under it: the lowest is the one to name
+			s.state, s.reason = LinkDown, l.name+" has no carrier"
 			if l.flags&unix.IFF_UP == 0 {
-				what = "is down"
+				s.reason = l.name + " is down"
 			}
-			s.state, s.reason = LinkDown, l.name+" "+what
-			if l.name != top {
-				s.reason = fmt.Sprintf("%s, under %s, %s", l.name, top, what)
+			if at != dev {
+				s.reason += " (it is under " + top + ")"
 			}
-			return s
 		}
 		if t.ports[at] {
 			s.port = at
@@ -214,6 +212,9 @@ func (t *links) resolve(dev int, peer netip.Addr, salt uint64) stack {
 }
 
 func (s stack) noPort(peer netip.Addr, top, why string) stack {
+	if s.state == LinkDown && why == "" {
+		return s
+	}
 	s.state, s.reason = NotAPort, fmt.Sprintf("route to %v leaves by %s, which is no port", peer, top)
 	if why != "" {
 		s.reason += " (" + why + ")"

@@ -285,11 +285,11 @@ func TestVLANDevice(t *testing.T) {
 	if len(h.Tags) != 2 || h.Tags[0] != (l2tp.Tag{TPID: 0x88a8, TCI: 7}) || h.Tags[1] != (l2tp.Tag{TPID: 0x8100, TCI: 8}) {
 		t.Errorf("Tags = %+v, want 88a8/7 then 8100/8", h.Tags)
 	}
-	l.ip("link set p0 down")
-	f.state(k, nexthop.LinkDown, "under c8")
-	l.ip("link set p0 up")
-	l.ip("link set s7 up")
-	l.ip("link set c8 up")
+	l.ipnet("link set n0 down")
+	f.state(k, nexthop.LinkDown, "p0 has no carrier (it is under c8)")
+	l.ipnet("link set n0 up")
+	l.ipnet("link set ns up")
+	l.ipnet("link set nc up")
 	f.await(k, second, "QinQ back", resolved)
 }
 
@@ -347,19 +347,19 @@ func TestBond(t *testing.T) {
 		return
 	}
 	for _, mode := range []string{"active-backup", "balance-xor"} {
-		l.ip("link add b0 type bond mode %s miimon 20", mode)
+		l.ip("link add name b0 type bond mode %s miimon 20", mode)
 		for _, p := range []string{"p0", "p1"} {
 			l.ip("link set %s down", p)
 			l.ip("link set %s master b0", p)
 		}
 		l.ip("link set b0 up")
 		l.ip("addr add 192.0.2.1/24 dev b0")
-		l.ipnet("link add br type bridge")
+		l.ipnet("link add name br0 type bridge")
 		for _, n := range []string{"n0", "n1"} {
-			l.ipnet("link set %s master br", n)
+			l.ipnet("link set %s master br0", n)
 		}
-		l.ipnet("link set br up")
-		l.ipnet("addr add 192.0.2.2/24 dev br")
+		l.ipnet("link set br0 up")
+		l.ipnet("addr add 192.0.2.2/24 dev br0")
 		f := l.follow("p0", "p1")
 		k := key("192.0.2.2", "192.0.2.1")
 		f.Add(k)
@@ -380,7 +380,7 @@ func TestBond(t *testing.T) {
 		l.ip("link del b0")
 		l.ip("link set p0 up")
 		l.ip("link set p1 up")
-		l.ipnet("link del br")
+		l.ipnet("link del br0")
 	}
 }
 
