@@ -1,0 +1,121 @@
+package rings
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernel is what a socket needs of the kernel besides shared memory. An AF_XDP socket is one; so is
+// the fake.
+type kernel interface {
+	wakeTX() unix.Errno
+	wakeRX() unix.Errno
+	statistics() (unix.XDPStatistics, error)
+	// close gives the socket up. Its rings stay readable until unmap.
+	close() error
+	unmap()
+}
+
+// endpoint is an AF_XDP socket with its rings mapped. fill and completion are those of the queue.
+type endpoint struct {
+	fd         int
+	fill       *fillRing
+	completion *completionRing
+	rx         *rxRing
+	tx         *txRing
+	mapped     [][]byte
+}
+
+var _ kernel = &endpoint{}
+
+// newEndpoint makes a socket with rings of size entries, not bound yet.
+func newEndpoint(size uint32) (*endpoint, error) {
+	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if errors.Is(err, unix.EPERM) {
+		return nil, fmt.Errorf("open AF_XDP socket: %w (needs CAP_NET_RAW)", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open AF_XDP socket: %w", err)
+	}
+	e := &endpoint{fd: fd}
+	for _, ring := range []struct {
+		name   string
+		option int
+	}{
+		{"fill", unix.XDP_UMEM_FILL_RING},
+		{"completion", unix.XDP_UMEM_COMPLETION_RING},
+		{"RX", unix.XDP_RX_RING},
+		{"TX", unix.XDP_TX_RING},
+	} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_XDP, ring.option, int(size)); err != nil {
+			unix.Close(fd)
+			return nil, fmt.Errorf("make %s ring of %d: %w", ring.name, size, err)
+		}
+	}
+	// Kernels before 6.17 have no such option and send 32 frames a call; the worker calls again.
+	_ = unix.SetsockoptInt(fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, int(size))
+	// In copy mode each frame under way counts against the send buffer.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, int(size)*4096)
+	if err := e.mapRings(size); err != nil {
+		e.close()
+		e.unmap()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *endpoint) mapRings(size uint32) error {
+	off, err := ringOffsets(e.fd)
+	if err != nil {
+		return fmt.Errorf("ask for ring offsets: %w", err)
+	}
+	view := func(name string, pgoff int64, off unix.XDPRingOffset, entry uintptr) (ringView, error) {
+		mem, err := unix.Mmap(e.fd, pgoff, int(off.Desc+uint64(size)*uint64(entry)),
+			unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+		if err != nil {
+			return ringView{}, fmt.Errorf("map %s ring: %w", name, err)
+		}
+		e.mapped = append(e.mapped, mem)
+		return viewRing(mem, off, size, entry)
+	}
+	fill, err := view("fill", unix.XDP_UMEM_PGOFF_FILL_RING, off.Fr, addressSize)
+	if err != nil {
+		return err
+	}
+	completion, err := view("completion", unix.XDP_UMEM_PGOFF_COMPLETION_RING, off.Cr, addressSize)
+	if err != nil {
+		return err
+	}
+	rx, err := view("RX", unix.XDP_PGOFF_RX_RING, off.Rx, descriptorSize)
+	if err != nil {
+		return err
+	}
+	tx, err := view("TX", unix.XDP_PGOFF_TX_RING, off.Tx, descriptorSize)
+	if err != nil {
+		return err
+	}
+	e.fill, e.completion, e.rx, e.tx = fill.fill(), completion.completion(), rx.rx(), tx.tx()
+	return nil
+}
+
+func (e *endpoint) wakeTX() unix.Errno { return wakeTX(e.fd) }
+
+func (e *endpoint) wakeRX() unix.Errno { return wakeRX(e.fd) }
+
+func (e *endpoint) statistics() (unix.XDPStatistics, error) { return kernelStatistics(e.fd) }
+
+// close forgets the descriptor, whose number may be another socket's next.
+func (e *endpoint) close() error {
+	fd := e.fd
+	e.fd = -1
+	return unix.Close(fd)
+}
+
+func (e *endpoint) unmap() {
+	for _, mem := range e.mapped {
+		_ = unix.Munmap(mem)
+	}
+	e.mapped = nil
+}

@@ -1,0 +1,392 @@
+package rings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// FabricConfig describes a fabric. Arena and Workers are required.
+type FabricConfig struct {
+	Arena   *Arena
+	Workers []WorkerConfig
+	Batch   int // most frames a Handler gets at once, 1..256; 0 means 64
+	Inbox   int // frames an inbox from one worker to another takes, a power of two; 0: by the number of workers
+	Held    int // most frames one handler may hold; beyond it everything held is expired. 0 means 1024
+}
+
+// Fabric is an arena, the workers, and the ports whose frames lie in the arena.
+type Fabric struct {
+	arena   *Arena
+	workers []*worker
+	owners  []owner
+	depot   *depot
+	events  chan Event
+	looks   chan struct{}
+	bug     atomic.Pointer[error]
+	reserve int // frames that no port may count on
+
+	control sync.Mutex // held by one control operation at a time
+
+	// mu guards what follows. Who holds it does not wait for a worker, the audit apart.
+	mu         sync.Mutex
+	ports      []*Port
+	accounts   map[uint16]*account
+	slots      []uint16 // free queue slots
+	spare      cache    // the control side's own free frames
+	copied     *registration
+	zeroCopied *registration
+	running    bool
+}
+
+// NewFabric makes a fabric without ports. Its workers run in Run.
+func NewFabric(cfg FabricConfig) (*Fabric, error) {
+	if cfg.Arena == nil || len(cfg.Workers) == 0 {
+		return nil, errors.New("make fabric: needs an arena and a worker")
+	}
+	if cfg.Batch == 0 {
+		cfg.Batch = 64
+	}
+	if cfg.Held == 0 {
+		cfg.Held = defaultHeld
+	}
+	if cfg.Inbox == 0 {
+		cfg.Inbox = defaultInbox(len(cfg.Workers))
+	}
+	if cfg.Batch < 1 || cfg.Batch > 256 || cfg.Inbox < 1 || cfg.Inbox&(cfg.Inbox-1) != 0 {
+		return nil, fmt.Errorf("make fabric: batch %d is not in 1..256, or inbox %d no power of two", cfg.Batch, cfg.Inbox)
+	}
+	chunks := cfg.Arena.Chunks()
+	f := &Fabric{
+		arena:      cfg.Arena,
+		owners:     make([]owner, chunks),
+		depot:      newDepot(chunks, len(cfg.Workers)+1),
+		events:     make(chan Event, 64),
+		looks:      make(chan struct{}, 1),
+		reserve:    Sizing{Workers: len(cfg.Workers), Batch: cfg.Batch, Inbox: cfg.Inbox, Held: cfg.Held}.Chunks(),
+		accounts:   map[uint16]*account{},
+		copied:     &registration{arena: cfg.Arena},
+		zeroCopied: &registration{arena: cfg.Arena, zeroCopy: true},
+	}
+	f.spare.depot = f.depot
+	for slot := range maxQueues {
+		f.slots = append(f.slots, uint16(maxQueues-1-slot))
+	}
+	clock := newClock()
+	for i, wc := range cfg.Workers {
+		w, err := f.newWorker(i, wc, cfg, clock)
+		if err != nil {
+			f.closeWorkers()
+			return nil, fmt.Errorf("make worker %d: %w", i, err)
+		}
+		f.workers = append(f.workers, w)
+	}
+	for _, from := range f.workers {
+		for _, to := range f.workers {
+			if from != to {
+				b := newInbox(uint32(cfg.Inbox))
+				from.outboxes[to.index], to.inboxes[from.index] = b, b
+			}
+		}
+	}
+	return f, nil
+}
+
+func (f *Fabric) newWorker(index int, wc WorkerConfig, cfg FabricConfig, clock clock) (*worker, error) {
+	if wc.Handler == nil {
+		return nil, errors.New("no handler")
+	}
+	eventfd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("make eventfd: %w", err)
+	}
+	w := &worker{
+		index: index, cpu: wc.CPU, fabric: f, handler: wc.Handler, clock: clock,
+		memory: f.arena.mem, owners: f.owners, shift: f.arena.shift, batch: cfg.Batch, held: cfg.Held,
+		in:       make([]Frame, cfg.Batch),
+		out:      make([]Frame, 0, 4*cfg.Batch),
+		posted:   make([]bool, len(cfg.Workers)),
+		inboxes:  make([]*inbox, len(cfg.Workers)),
+		outboxes: make([]*inbox, len(cfg.Workers)),
+		injected: newInbox(injectedFrames),
+		counters: &workerCounters{},
+		eventfd:  eventfd,
+		bell:     [8]byte{0: 1, 7: 1}, // above zero in either byte order
+	}
+	w.cache.depot = f.depot
+	stray := &portCounters{}
+	for i := range w.ports {
+		w.ports[i] = stray
+	}
+	w.listPolled()
+	return w, nil
+}
+
+func (f *Fabric) closeWorkers() {
+	for _, w := range f.workers {
+		unix.Close(w.eventfd)
+	}
+}
+
+// AddPort opens a port: it binds a socket on each queue and has the workers take them up between
+// two rounds. An XDP program should be attached already; put the Sockets into its XSKMAP next.
+func (f *Fabric) AddPort(cfg PortConfig) (*Port, error) {
+	p := &Port{fabric: f, index: cfg.Index}
+	if len(cfg.Queues) == 0 {
+		cfg.Queues = interfaceQueues(cfg.Interface)
+	}
+	return p, f.add(p, cfg, p.open)
+}
+
+func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
+	wrap := func(err error) error { return fmt.Errorf("open port %s (%s): %w", cfg.Name, cfg.Interface, err) }
+	f.control.Lock()
+	defer f.control.Unlock()
+	if err := cfg.check(len(f.workers)); err != nil {
+		return wrap(err)
+	}
+	p.config = cfg
+	tied := cfg.Quota
+	for _, other := range f.ports {
+		if other.index == cfg.Index {
+			return wrap(fmt.Errorf("port index %d is taken by %s", cfg.Index, other.config.Name))
+		}
+		tied += other.config.Quota
+	}
+	if tied+f.reserve > len(f.owners) {
+		return wrap(fmt.Errorf("arena of %d frames is too small: %d needed; use a larger arena, smaller rings or fewer queues",
+			len(f.owners), tied+f.reserve))
+	}
+	if len(cfg.Queues) > len(f.slots) {
+		return wrap(fmt.Errorf("no more than %d queues in all", maxQueues))
+	}
+	if err := open(); err != nil {
+		return wrap(err)
+	}
+	f.mu.Lock()
+	for _, q := range p.queues {
+		q.slot = f.slots[len(f.slots)-1]
+		f.slots = f.slots[:len(f.slots)-1]
+		q.receiveOwner, q.transmitOwner = ownerFill(q.slot), ownerTX(q.slot)
+	}
+	a := f.account(p.index)
+	f.ports = append(f.ports, p)
+	f.mu.Unlock()
+	for _, w := range f.workers {
+		w.do(func() { w.join(p, a.workers[w.index]) })
+	}
+	for _, w := range f.workers {
+		w.do(func() { w.egress[p.index] = p.route(w) })
+	}
+	return nil
+}
+
+// account finds or makes the counters of a port index.
+func (f *Fabric) account(index uint16) *account {
+	a := f.accounts[index]
+	if a == nil {
+		a = &account{}
+		for range f.workers {
+			a.workers = append(a.workers, &portCounters{})
+		}
+		f.accounts[index] = a
+	}
+	return a
+}
+
+// join takes up the worker's share of a port's queues and sockets.
+func (w *worker) join(p *Port, c *portCounters) {
+	w.ports[p.index] = c
+	for _, q := range p.queues {
+		if q.worker != w.index {
+			continue
+		}
+		w.queues = append(w.queues, q)
+		w.sockets = append(w.sockets, q.sockets...)
+		q.refill(&w.cache, w.owners, w.shift)
+	}
+	w.listPolled()
+}
+
+// leave gives up the worker's share of a port. Frames for it are dropped from now on.
+func (w *worker) leave(p *Port) {
+	w.egress[p.index] = egress{}
+	w.queues = slices.DeleteFunc(w.queues, func(q *queue) bool { return q.port == p })
+	w.sockets = slices.DeleteFunc(w.sockets, func(s *socket) bool { return s.queue.port == p })
+	w.listPolled()
+}
+
+// route is a worker's way to a port: its own socket if it has one there, else one of the others',
+// spread by worker.
+func (p *Port) route(w *worker) egress {
+	for _, q := range p.queues {
+		if q.worker == w.index {
+			return egress{socket: q.sockets[0]}
+		}
+	}
+	target := w.fabric.workers[p.queues[w.index%len(p.queues)].worker]
+	return egress{via: w.outboxes[target.index], target: target}
+}
+
+// RemovePort closes a port and takes all its frames back, also those that the kernel had. The
+// interface may be gone already.
+func (f *Fabric) RemovePort(p *Port) error {
+	f.control.Lock()
+	defer f.control.Unlock()
+	if !slices.Contains(f.ports, p) {
+		return fmt.Errorf("close port %s: it is not open", p.config.Name)
+	}
+	for _, w := range f.workers {
+		w.do(func() { w.leave(p) })
+	}
+	f.mu.Lock()
+	f.ports = slices.DeleteFunc(f.ports, func(other *Port) bool { return other == p })
+	a := f.account(p.index)
+	for _, q := range p.queues {
+		for _, s := range q.sockets {
+			if stats, err := s.kernel.statistics(); err == nil {
+				addStatistics(&a.closed, stats)
+			}
+		}
+	}
+	p.closeAll()
+	f.mu.Unlock()
+	err := p.settle()
+	f.atBoundary(func() { f.reclaim(p) })
+	p.unmapAll()
+	if err != nil {
+		return fmt.Errorf("close port %s: %w", p.config.Name, err)
+	}
+	return nil
+}
+
+// settle waits until neither a driver nor a packet under way uses the frames of the closed port.
+func (p *Port) settle() error {
+	if p.mode == ModeZeroCopy {
+		for _, q := range p.queues {
+			if err := awaitRelease(p.ifindex, q.number); err != nil {
+				return fmt.Errorf("queue %d is not released: %w", q.number, err)
+			}
+		}
+		return nil
+	}
+	// Packets of the copy mode may refer to the frame itself (virtio_net). The kernel completes
+	// them even after the close.
+	deadline := time.Now().Add(bindPatience)
+	for _, q := range p.queues {
+		for q.underway() > 0 && time.Now().Before(deadline) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// underway tells how many frames the kernel took off the TX rings and has not completed.
+func (q *queue) underway() int {
+	n := int(q.sending) - int(q.completion.available(q.sending))
+	for _, s := range q.sockets {
+		n -= int(s.tx.pending())
+	}
+	return n
+}
+
+// reclaim gives the frames of a closed port back to the pool. The workers stand still.
+func (f *Fabric) reclaim(p *Port) {
+	mine := map[owner]bool{}
+	for _, q := range p.queues {
+		mine[q.receiveOwner], mine[q.transmitOwner] = true, true
+		f.slots = append(f.slots, q.slot)
+	}
+	for frame, who := range f.owners {
+		if who >= ownerQueue && mine[who] {
+			f.owners[frame] = ownerPool
+			f.spare.put(uint32(frame))
+		}
+	}
+}
+
+// atBoundary calls fn while every worker stands between two rounds, and f.mu is held.
+func (f *Fabric) atBoundary(fn func()) {
+	release := make(chan struct{})
+	var standing, left sync.WaitGroup
+	for _, w := range f.workers {
+		standing.Add(1)
+		left.Add(1)
+		go func() {
+			defer left.Done()
+			w.do(func() { standing.Done(); <-release })
+		}()
+	}
+	standing.Wait()
+	f.mu.Lock()
+	fn()
+	f.mu.Unlock()
+	close(release)
+	left.Wait()
+}
+
+// Run runs the workers until the context ends, or one cannot start. The ports stay open.
+func (f *Fabric) Run(ctx context.Context) error {
+	f.control.Lock()
+	if f.running {
+		f.control.Unlock()
+		return errors.New("run fabric: it runs already")
+	}
+	f.running = true
+	var workers, watcher sync.WaitGroup
+	started := make(chan error, len(f.workers))
+	for _, w := range f.workers {
+		w.stop.Store(false)
+		workers.Go(func() { w.run(started) })
+	}
+	var failed error
+	for range f.workers {
+		failed = errors.Join(failed, <-started)
+	}
+	f.control.Unlock()
+	done := make(chan struct{})
+	watcher.Go(func() { f.watch(done) })
+	if failed == nil {
+		<-ctx.Done()
+	}
+	close(done)
+	watcher.Wait()
+	for _, w := range f.workers {
+		w.stop.Store(true)
+		w.wake()
+	}
+	workers.Wait()
+	f.control.Lock()
+	f.running = false
+	f.control.Unlock()
+	if failed != nil {
+		return fmt.Errorf("run fabric: %w", failed)
+	}
+	return nil
+}
+
+// Close removes all ports. The fabric must not run, and is of no use after it.
+func (f *Fabric) Close() error {
+	var failed error
+	for _, p := range f.Ports() {
+		failed = errors.Join(failed, f.RemovePort(p))
+	}
+	f.closeWorkers()
+	return failed
+}
+
+// Events tells of ports going down, coming up and disappearing while Run runs.
+func (f *Fabric) Events() <-chan Event { return f.events }
+
+// Ports lists the open ports.
+func (f *Fabric) Ports() []*Port {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.ports)
+}

@@ -1,0 +1,153 @@
+package rings
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Fake is a port whose kernel is the caller: rings in plain memory, no interface, no privilege. It
+// behaves as copy mode does: Receive copies a frame into the arena, and frames are sent within the
+// worker's wake-up call. Any goroutine may call its methods.
+type Fake struct {
+	*Port
+	sent  func(queue uint32, frame []byte)
+	sides []*fakeSide
+}
+
+// fakeSide is the kernel's side of one queue.
+type fakeSide struct {
+	mu         sync.Mutex
+	fake       *Fake
+	queue      *queue
+	fillTaken  uint32
+	rxGiven    uint32
+	txTaken    uint32
+	completed  uint32
+	errno      unix.Errno // EBADF: closed
+	statistic  unix.XDPStatistics
+	txEntries  []unix.XDPDesc
+	rxEntries  []unix.XDPDesc
+	txProducer *uint32
+	rxConsumer *uint32
+}
+
+// AddFake adds a port without an interface. sent, which may be nil, is called for every frame
+// sent, within the owning worker's round; the frame is valid during the call only.
+func (f *Fabric) AddFake(cfg PortConfig, sent func(queue uint32, frame []byte)) (*Fake, error) {
+	k := &Fake{Port: &Port{fabric: f, index: cfg.Index, mode: ModeCopy}, sent: sent}
+	if len(cfg.Queues) == 0 {
+		cfg.Queues = []uint32{0}
+	}
+	return k, f.add(k.Port, cfg, func() error {
+		c := k.Port.config
+		for i, number := range c.Queues {
+			quota := uint32(c.Quota / (2 * len(c.Queues)))
+			q := &queue{port: k.Port, number: number, worker: c.Workers[i], receiveQuota: quota, transmitQuota: quota}
+			side := newFakeSide(k, q, c.RingSize)
+			k.sides = append(k.sides, side)
+			k.Port.queues = append(k.Port.queues, q)
+		}
+		return nil
+	})
+}
+
+func newFakeSide(k *Fake, q *queue, size uint32) *fakeSide {
+	mask := size - 1
+	words := func() *uint32 { return &make([]uint32, 32)[16] } // on a cache line of its own
+	q.fill = &fillRing{producer: words(), consumer: words(), flags: words(), entries: make([]uint64, size), mask: mask}
+	q.completion = &completionRing{producer: words(), consumer: words(), entries: make([]uint64, size), mask: mask}
+	rx := &rxRing{producer: words(), consumer: words(), entries: make([]unix.XDPDesc, size), mask: mask}
+	tx := &txRing{producer: words(), consumer: words(), flags: words(), entries: make([]unix.XDPDesc, size), mask: mask}
+	*tx.flags = ringNeedWakeup
+	side := &fakeSide{fake: k, queue: q, txEntries: tx.entries, rxEntries: rx.entries, txProducer: tx.producer, rxConsumer: rx.consumer}
+	q.sockets = []*socket{{queue: q, kernel: side, fd: -1, rx: rx, tx: tx}}
+	return side
+}
+
+// Receive has the i-th of the port's queues receive a frame. It tells whether there was room.
+func (k *Fake) Receive(i int, frame []byte) bool {
+	s := k.sides[i]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queue
+	if s.errno == unix.EBADF {
+		return false
+	}
+	if s.fillTaken == atomic.LoadUint32(q.fill.producer) {
+		s.statistic.Rx_dropped++
+		return false
+	}
+	if s.rxGiven-atomic.LoadUint32(s.rxConsumer) > q.fill.mask {
+		s.statistic.Rx_ring_full++
+		return false
+	}
+	addr := q.fill.entries[s.fillTaken&q.fill.mask] + headroom
+	n := copy(k.fabric.arena.mem[addr:], frame)
+	s.fillTaken++
+	atomic.StoreUint32(q.fill.consumer, s.fillTaken)
+	s.rxEntries[s.rxGiven&q.fill.mask] = unix.XDPDesc{Addr: addr, Len: uint32(n)}
+	s.rxGiven++
+	atomic.StoreUint32(q.sockets[0].rx.producer, s.rxGiven)
+	k.fabric.workers[q.worker].wake()
+	return true
+}
+
+// Answer sets what the wake-up call for sending returns from now on. Nothing is sent unless it is 0.
+func (k *Fake) Answer(errno unix.Errno) {
+	for _, s := range k.sides {
+		s.mu.Lock()
+		s.errno = errno
+		s.mu.Unlock()
+	}
+}
+
+func (s *fakeSide) wakeTX() unix.Errno {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.errno != 0 {
+		return s.errno
+	}
+	q := s.queue
+	end := atomic.LoadUint32(s.txProducer)
+	for ; s.txTaken != end; s.txTaken++ {
+		desc := s.txEntries[s.txTaken&q.fill.mask]
+		if s.fake.sent != nil {
+			s.fake.sent(q.number, s.fake.fabric.arena.mem[desc.Addr:desc.Addr+uint64(desc.Len)])
+		}
+		q.completion.entries[s.completed&q.fill.mask] = desc.Addr
+		s.completed++
+	}
+	atomic.StoreUint32(q.sockets[0].tx.consumer, s.txTaken)
+	atomic.StoreUint32(q.completion.producer, s.completed)
+	return 0
+}
+
+func (s *fakeSide) wakeRX() unix.Errno {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.errno {
+	case unix.ENETDOWN, unix.ENXIO:
+		return s.errno
+	}
+	return 0
+}
+
+func (s *fakeSide) statistics() (unix.XDPStatistics, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.errno == unix.EBADF {
+		return unix.XDPStatistics{}, s.errno
+	}
+	return s.statistic, nil
+}
+
+func (s *fakeSide) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errno = unix.EBADF
+	return nil
+}
+
+func (s *fakeSide) unmap() {}

@@ -1,0 +1,79 @@
+package rings
+
+// queue is a queue of a port: its fill and completion rings, and what the kernel holds of our
+// frames. It belongs to one worker, which alone uses it while it runs.
+type queue struct {
+	port       *Port
+	number     uint32
+	worker     int
+	slot       uint16
+	fill       *fillRing
+	completion *completionRing
+	sockets    []*socket
+
+	// Frames entrusted to the kernel and not come back. Neither exceeds its quota, which is not
+	// above the ring size: RX and completion rings cannot overflow.
+	receiving, sending          uint32
+	receiveQuota, transmitQuota uint32
+	receiveOwner, transmitOwner owner
+}
+
+// socket is an AF_XDP socket on a queue. rx is nil for one that only sends.
+type socket struct {
+	queue  *queue
+	kernel kernel
+	fd     int // for poll; -1 if there is nothing to poll
+	rx     *rxRing
+	tx     *txRing
+
+	queued  uint32 // put into the TX ring since the last kick
+	backlog bool   // the kernel left frames in the TX ring at the last kick
+	dirty   bool   // on the worker's list of sockets to kick
+}
+
+// refill gives the kernel empty frames up to the quota. It tells whether the pool ran dry.
+func (q *queue) refill(c *cache, owners []owner, shift uint) (dry bool) {
+	want := q.receiveQuota - q.receiving
+	if want == 0 {
+		return false
+	}
+	want = min(want, q.fill.room(want))
+	n := uint32(0)
+	for ; n < want; n++ {
+		frame, ok := c.get()
+		if !ok {
+			dry = true
+			break
+		}
+		owners[frame] = q.receiveOwner
+		q.fill.put(uint64(frame) << shift)
+	}
+	if n > 0 {
+		q.fill.publish()
+		q.receiving += n
+	}
+	return dry
+}
+
+// reap takes sent frames back into the cache. It returns the number of frames that came back
+// without having been entrusted.
+func (q *queue) reap(c *cache, owners []owner, shift uint) (foreign int) {
+	for q.sending > 0 {
+		n := q.completion.available(q.sending)
+		if n == 0 {
+			break
+		}
+		for range n {
+			frame := q.completion.get() >> shift
+			if frame >= uint64(len(owners)) || owners[frame] != q.transmitOwner {
+				foreign++
+				continue
+			}
+			owners[frame] = ownerPool
+			c.put(uint32(frame))
+		}
+		q.completion.release()
+		q.sending -= n
+	}
+	return foreign
+}

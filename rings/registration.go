@@ -1,0 +1,100 @@
+package rings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bindPatience is how long a bind is tried again while the queue is busy: the kernel tears a closed
+// socket's queue down later, from a work queue.
+const bindPatience = time.Second
+
+// registration is the arena as registered with the kernel for one kind of binding. The kernel's
+// UMEM is of one kind as a whole, decided by its first socket; a second registration over the same
+// memory lets ports of both kinds share frames. Sockets join through any member that is still
+// bound; when there is none, the next socket registers the arena anew.
+type registration struct {
+	arena    *Arena
+	zeroCopy bool
+	members  []*endpoint
+}
+
+// open makes a socket on a queue of an interface and binds it as this registration's kind.
+func (r *registration) open(ifindex int, queue, ringSize uint32) (*endpoint, error) {
+	deadline := time.Now().Add(bindPatience)
+	for {
+		e, err := r.attempt(ifindex, queue, ringSize)
+		if err == nil {
+			r.members = append(r.members, e)
+			return e, nil
+		}
+		if !errors.Is(err, unix.EBUSY) {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("%w: another AF_XDP socket has the queue", err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (r *registration) attempt(ifindex int, queue, ringSize uint32) (*endpoint, error) {
+	e, err := newEndpoint(ringSize)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.bind(e, ifindex, queue); err != nil {
+		e.close()
+		e.unmap()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (r *registration) bind(e *endpoint, ifindex int, queue uint32) error {
+	addr := &unix.SockaddrXDP{Flags: unix.XDP_SHARED_UMEM, Ifindex: uint32(ifindex), QueueID: queue}
+	for _, m := range r.members {
+		addr.SharedUmemFD = uint32(m.fd)
+		// EBADF: the member's interface is gone, and with it the member's binding.
+		if err := unix.Bind(e.fd, addr); !errors.Is(err, unix.EBADF) {
+			return err
+		}
+	}
+	if err := registerMemory(e.fd, r.arena.mem, r.arena.chunk); err != nil {
+		return fmt.Errorf("register arena: %w", err)
+	}
+	addr.Flags, addr.SharedUmemFD = unix.XDP_USE_NEED_WAKEUP|unix.XDP_COPY, 0
+	if r.zeroCopy {
+		addr.Flags = unix.XDP_USE_NEED_WAKEUP | unix.XDP_ZEROCOPY
+	}
+	return unix.Bind(e.fd, addr)
+}
+
+// leave takes a socket out, which is about to be closed.
+func (r *registration) leave(e *endpoint) {
+	r.members = slices.DeleteFunc(r.members, func(m *endpoint) bool { return m == e })
+}
+
+// awaitRelease waits until the kernel has torn down a queue whose socket was closed, so that no
+// driver writes into its frames any more. Only a bind can tell: it says EBUSY until then.
+func awaitRelease(ifindex int, queue uint32) error {
+	arena, err := NewArena(ArenaConfig{Chunks: 2})
+	if err != nil {
+		return err
+	}
+	defer arena.Close()
+	probe := &registration{arena: arena}
+	e, err := probe.open(ifindex, queue, 64)
+	if err == nil {
+		e.close()
+		e.unmap()
+	}
+	if errors.Is(err, unix.EBUSY) {
+		return err
+	}
+	return nil // whatever else went wrong, the queue was free or the interface is gone
+}

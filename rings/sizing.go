@@ -1,0 +1,50 @@
+package rings
+
+const (
+	defaultHeld = 1024
+	// injectedFrames is how many frames Inject may leave with one worker.
+	injectedFrames = 64
+)
+
+// defaultInbox keeps what can lie in front of one worker to about 2048 frames.
+func defaultInbox(workers int) int {
+	size := 2048
+	for ; size > 64 && size*workers > 2048; size /= 2 {
+	}
+	return size
+}
+
+// Sizing computes how many frames an arena needs so that no port and no worker ever waits for a
+// frame that another ties up. Zero fields mean the defaults of FabricConfig and PortConfig.
+type Sizing struct {
+	Workers int
+	Batch   int
+	Inbox   int
+	Held    int
+	Queues  []uint32 // the ring size of each queue of each port
+}
+
+// Chunks is the number of frames.
+func (s Sizing) Chunks() int {
+	workers := max(s.Workers, 1)
+	if s.Batch == 0 {
+		s.Batch = 64
+	}
+	if s.Inbox == 0 {
+		s.Inbox = defaultInbox(workers)
+	}
+	if s.Held == 0 {
+		s.Held = defaultHeld
+	}
+	// Each worker may have a full cache and a batch in hand, and so may the control side.
+	n := (workers + 1) * (cacheSize + s.Batch)
+	n += workers * (s.Held + injectedFrames)
+	n += workers * (workers - 1) * s.Inbox
+	for _, size := range s.Queues {
+		if size == 0 {
+			size = defaultRingSize
+		}
+		n += 2 * int(size)
+	}
+	return n
+}
