@@ -1,0 +1,81 @@
+package config
+
+import (
+	"strings"
+
+	"xwire/l2tp"
+)
+
+// cookie reads one cookie: hex digits, or ql2tpd's array of bytes. No message repeats the value.
+func (r *reader) cookie(key string, v any) (l2tp.Cookie, bool) {
+	var (
+		c   l2tp.Cookie
+		err error
+	)
+	switch v := v.(type) {
+	case string:
+		c, err = l2tp.ParseCookie(strings.TrimPrefix(v, "0x"))
+	case []any:
+		b := make([]byte, 0, len(v))
+		for _, e := range v {
+			n, ok := e.(int64)
+			if !ok || n < 0 || n > 255 {
+				r.errorf(key, "must be hex digits or an array of bytes (0 to 255) such as [0x01, 0x02, 0x03, 0x04]")
+				return c, false
+			}
+			b = append(b, byte(n))
+		}
+		c, err = l2tp.NewCookie(b)
+	default:
+		r.errorf(key, `must be 8 or 16 hex digits such as "0102030405060708", or an array of 4 or 8 bytes, is %s`, describe(v))
+		return c, false
+	}
+	if err != nil {
+		r.errorf(key, "%v; use 4 or 8 bytes, or leave the key out", err)
+		return c, false
+	}
+	return c, true
+}
+
+// rxCookies reads one cookie, or an array of up to two.
+func (r *reader) rxCookies(key string, v any) (two [2]l2tp.Cookie, n uint8) {
+	list, ok := v.([]any)
+	if ok && len(list) > 0 {
+		if _, bytes := list[0].(int64); bytes {
+			ok = false
+		}
+	}
+	if !ok || len(list) == 0 {
+		c, ok := r.cookie(key, v)
+		if !ok || c.Len() == 0 {
+			return two, 0
+		}
+		return [2]l2tp.Cookie{c}, 1
+	}
+	if len(list) > 2 {
+		r.errorf(key, "names %d cookies; two is the most: the old one and the new one", len(list))
+		return two, 0
+	}
+	for i, e := range list {
+		c, ok := r.cookie(key, e)
+		if !ok {
+			return two, 0
+		}
+		if c.Len() == 0 {
+			r.errorf(key, "holds an empty cookie; leave it out")
+			return two, 0
+		}
+		two[i] = c
+	}
+	if len(list) == 2 {
+		switch {
+		case two[0].Len() != two[1].Len():
+			r.errorf(key, "holds cookies of %d and %d bytes; both must have one length, the header does not tell which is meant", two[0].Len(), two[1].Len())
+			return two, 0
+		case two[0] == two[1]:
+			r.errorf(key, "holds the same cookie twice; leave one out")
+			return two, 0
+		}
+	}
+	return two, uint8(len(list))
+}

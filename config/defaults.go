@@ -1,0 +1,155 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+)
+
+// Key describes one key of the configuration. The table below is the only place where keys,
+// their defaults and their meaning stand: the parser, `xwire check --defaults` and the tests all
+// read it.
+type Key struct {
+	Table    string // "appliance", "port", "tunnel", "session" or "" for the top of a file
+	Name     string
+	Type     string // as TOML, in words
+	Default  any    // string, int64 or bool, applied by the parser; nil: none, see Doc
+	Must     bool   // an object without it is refused
+	NoEffect bool   // accepted so that ql2tpd's files load, not acted on in this version: a warning
+	Alias    string // another name of the same key; giving both is an error
+	Doc      string
+}
+
+// Keys lists every key, in the order in which a manual should.
+func Keys() []Key { return append([]Key(nil), keys...) }
+
+var keys = []Key{
+	{Table: "", Name: "include", Type: "array of file patterns", Doc: "more files of the same kind, relative to this one; a name may stand in one file only"},
+
+	{Table: "appliance", Name: "cpus", Type: "array of integers", Doc: "one worker per CPU, repeats allowed; absent: one for each queue of the core port, on the NIC's NUMA node, never all CPUs"},
+	{Table: "appliance", Name: "control", Type: "string", Default: "/run/xwire/control.sock", Doc: "path of the control socket"},
+	{Table: "appliance", Name: "metrics", Type: `string "host:port"`, Default: "", Doc: "where Prometheus may ask; empty: off"},
+	{Table: "appliance", Name: "metrics_sessions", Type: `"all" | "none"`, Default: "all", Doc: "whether each session has metrics of its own"},
+	{Table: "appliance", Name: "start", Type: `"degraded" | "strict"`, Default: "degraded", Doc: "degraded: run with the ports that are there and go on trying; strict: all or nothing"},
+
+	{Table: "port", Name: "interface", Type: "string", Must: true, Doc: "the network interface; one port each"},
+	{Table: "port", Name: "description", Type: "string", Default: "", Doc: "free text, 255 bytes"},
+	{Table: "port", Name: "queues", Type: "array of integers", Doc: "the queues to bind; absent: all"},
+	{Table: "port", Name: "mode", Type: `"auto" | "zerocopy" | "copy" | "skb"`, Default: "auto", Doc: "how its sockets are bound; auto: the best that the driver grants"},
+	{Table: "port", Name: "l2cp", Type: `"tunnel" | "drop" | "host"`, Default: "tunnel", Doc: "what becomes of STP, LACP and LLDP frames of an attached port"},
+	{Table: "port", Name: "qinq_tpid", Type: "integer", Default: int64(0x88a8), Doc: "EtherType of the S-tags sent: 0x88a8, 0x8100 or 0x9100"},
+
+	{Table: "tunnel", Name: "description", Type: "string", Default: "", Doc: "free text, 255 bytes"},
+	{Table: "tunnel", Name: "enabled", Type: "boolean", Default: true, Doc: "false: checked, not run, and free to share ids, VLANs and names with others"},
+	{Table: "tunnel", Name: "version", Type: `"l2tpv3"`, Default: "l2tpv3", Doc: "protocol version (l2tpv2: not in this version)"},
+	{Table: "tunnel", Name: "encap", Type: `"udp" | "ip"`, Default: "udp", Doc: "UDP, or IP protocol 115"},
+	{Table: "tunnel", Name: "local", Type: "string", Must: true, Doc: `our address: "192.0.2.1", "192.0.2.1:1701", "2001:db8::1", "[2001:db8::1]:1701"; UDP port 1701 if absent; ":0" is taken with encap = "ip"`},
+	{Table: "tunnel", Name: "peer", Type: "string", Must: true, Doc: "the peer's address, written like local"},
+	{Table: "tunnel", Name: "tid", Type: "integer", Must: true, Doc: "our tunnel id, 1 to 4294967295, unique"},
+	{Table: "tunnel", Name: "ptid", Type: "integer", Must: true, Doc: "the peer's tunnel id"},
+	{Table: "tunnel", Name: "vrf", Type: "string", Default: "", Doc: "VRF device whose table routes to the peer; empty: the main table"},
+	{Table: "tunnel", Name: "udp_checksum", Type: "boolean", Default: false, Doc: "send UDP checksums over IPv4"},
+	{Table: "tunnel", Name: "udp6_checksum_tx", Type: "boolean", Default: true, Doc: "send UDP checksums over IPv6"},
+	{Table: "tunnel", Name: "udp6_zero_checksum_rx", Type: "boolean", Default: false, Doc: "accept UDP without a checksum over IPv6"},
+	{Table: "tunnel", Name: "window_size", Type: "integer", NoEffect: true, Doc: "control messages in flight"},
+	{Table: "tunnel", Name: "hello_timeout", Type: "integer", NoEffect: true, Doc: "ms between keepalives"},
+	{Table: "tunnel", Name: "retry_timeout", Type: "integer", NoEffect: true, Doc: "ms before a control message is repeated"},
+	{Table: "tunnel", Name: "max_retries", Type: "integer", NoEffect: true, Doc: "repetitions of a control message"},
+	{Table: "tunnel", Name: "host_name", Type: "string", NoEffect: true, Doc: "name told to the peer"},
+	{Table: "tunnel", Name: "framing_caps", Type: `array of "sync", "async"`, NoEffect: true, Doc: "L2TPv2 framing capabilities"},
+
+	{Table: "session", Name: "description", Type: "string", Default: "", Doc: "free text, 255 bytes"},
+	{Table: "session", Name: "enabled", Type: "boolean", Default: true, Doc: "false: checked, not run, and free to share ids, VLANs and names with others"},
+	{Table: "session", Name: "pseudowire", Type: `"eth" | "vlan"`, Default: "eth", Doc: "Ethernet port or Ethernet VLAN pseudowire (ppp, pppac: not in this version)"},
+	{Table: "session", Name: "sid", Type: "integer", Must: true, Doc: "our session id, 1 to 4294967295; unique for a pair of addresses and ports"},
+	{Table: "session", Name: "psid", Type: "integer", Must: true, Doc: "the peer's session id"},
+	{Table: "session", Name: "tx_cookie", Type: "hex string or byte array", Alias: "cookie", Doc: "what we send: 4 or 8 bytes; absent: none"},
+	{Table: "session", Name: "rx_cookie", Type: "hex string, byte array, or array of two of them", Alias: "peer_cookie", Doc: "what we accept: 4 or 8 bytes, two of one length while a cookie is changed; absent: none"},
+	{Table: "session", Name: "cookie_file", Type: "string", Doc: "file of mode 0600, relative to this one, with tx_cookie and rx_cookie under the same table header"},
+	{Table: "session", Name: "l2spec_type", Type: `"none" | "default"`, Default: "none", Doc: "L2-specific sublayer; Linux, VyOS and tunneldigger peers mean \"default\" unless told, so check warns when it is absent"},
+	{Table: "session", Name: "attach", Type: "string", Doc: "the port that is the attachment circuit; absent: a local interface"},
+	{Table: "session", Name: "vlan", Type: `"all" | "untagged" | 100 | "100-199" | "100.20"`, Doc: "which frames of the port; needed with attach. S-VLAN before C-VLAN; no overlaps on a port"},
+	{Table: "session", Name: "pw_vlan", Type: `"keep" | "none" | 300`, Default: "keep", Doc: "the matched tags inside the pseudowire: kept, taken off, or replaced by one tag"},
+	{Table: "session", Name: "interface_name", Type: "string", Doc: "of the local interface, 15 bytes; absent: l2tpethN with N the sid, l2tpxH with H the sid in hex above 99999999, l2tp-H with H a hash of tunnel and session names where that name is taken"},
+	{Table: "session", Name: "mtu", Type: "integer", Default: int64(0), Doc: "of the local interface, 68 to 9000; 0: as the kernel computes it for l2tpethN"},
+	{Table: "session", Name: "seqnum", Type: "boolean", NoEffect: true, Doc: "sequence numbers"},
+	{Table: "session", Name: "reorder_timeout", Type: "integer", NoEffect: true, Doc: "ms to wait for a late frame"},
+	{Table: "session", Name: "pppoe_session_id", Type: "integer", NoEffect: true, Doc: "for pppac pseudowires"},
+	{Table: "session", Name: "pppoe_peer_mac", Type: "byte array or string", NoEffect: true, Doc: "for pppac pseudowires"},
+}
+
+// defaultTunnelPort is the UDP port of an address that names none (RFC 3931 section 4.1.2.1).
+const defaultTunnelPort = 1701
+
+// table is the keys of one kind of table by name. A key's place is its bit in keySet.
+type table struct {
+	keys  []Key
+	index map[string]int // aliases too
+	names []string       // for suggestions, aliases too
+}
+
+var tables = func() map[string]*table {
+	m := map[string]*table{}
+	for _, k := range keys {
+		t := m[k.Table]
+		if t == nil {
+			t = &table{index: map[string]int{}}
+			m[k.Table] = t
+		}
+		for _, n := range []string{k.Name, k.Alias} {
+			if n != "" {
+				t.index[n] = len(t.keys)
+				t.names = append(t.names, n)
+			}
+		}
+		t.keys = append(t.keys, k)
+	}
+	return m
+}()
+
+// keySet is a set of the keys of one table.
+type keySet uint32
+
+func (t *table) bit(name string) keySet        { return 1 << t.index[name] }
+func (s keySet) has(bit keySet) bool           { return s&bit != 0 }
+func (t *table) holds(s keySet, n string) bool { return s.has(t.bit(n)) }
+
+// WriteDefaults prints every key with its default as a table.
+func WriteDefaults(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "TABLE\tKEY\tTYPE\tDEFAULT\tMEANING")
+	for _, k := range keys {
+		table, name, def, doc := "["+k.Table+"]", k.Name, "", k.Doc
+		switch k.Table {
+		case "":
+			table = "(top)"
+		case "port", "tunnel":
+			table = "[" + k.Table + ".NAME]"
+		case "session":
+			table = "[tunnel.NAME.session.NAME]"
+		}
+		if k.Alias != "" {
+			name += ", " + k.Alias
+		}
+		switch v := k.Default.(type) {
+		case string:
+			def = strconv.Quote(v)
+		case nil:
+			def = "-"
+			if k.Must {
+				def = "mandatory"
+			}
+		default:
+			def = fmt.Sprint(v)
+			if k.Name == "qinq_tpid" {
+				def = fmt.Sprintf("%#x", v)
+			}
+		}
+		if k.NoEffect {
+			doc += " (ql2tpd's; no effect in this version)"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", table, name, k.Type, def, doc)
+	}
+	return tw.Flush()
+}

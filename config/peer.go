@@ -1,0 +1,205 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"xwire/l2tp"
+)
+
+// PeerKinds are the systems that PeerCommands knows.
+var PeerKinds = []string{"linux", "cisco", "routeros"}
+
+// PeerCommands returns the commands that set up the other end of a tunnel, with everything seen
+// from there: our peer address is its local one, what we send is what it expects. Cookies are in
+// them only if asked for.
+func (c *Config) PeerCommands(kind string, t *Tunnel, showCookies bool) (string, error) {
+	p := peer{t: t, show: showCookies}
+	switch kind {
+	case "linux":
+		p.linux()
+	case "cisco":
+		if t.Encap != l2tp.EncapIP {
+			return "", fmt.Errorf(`tunnel %q: Cisco carries static L2TPv3 over IP protocol 115 only; use encap = "ip"`, t.Name)
+		}
+		if t.IP6() {
+			return "", fmt.Errorf("tunnel %q: no Cisco commands are known for an IPv6 tunnel", t.Name)
+		}
+		p.cisco()
+	case "routeros":
+		p.routeros()
+	default:
+		return "", fmt.Errorf("peer %q is not known; use %s%s", kind, orList(PeerKinds), suggest(kind, PeerKinds))
+	}
+	return p.b.String(), nil
+}
+
+// peer writes the commands for one tunnel.
+type peer struct {
+	b    strings.Builder
+	t    *Tunnel
+	show bool
+}
+
+func (p *peer) printf(format string, args ...any) { fmt.Fprintf(&p.b, format, args...) }
+
+// cookie is what stands in a command for a cookie.
+func (p *peer) cookie(c l2tp.Cookie) string {
+	if p.show {
+		return c.Hex()
+	}
+	return fmt.Sprintf("HIDDEN-%d-BYTES", c.Len())
+}
+
+func (p *peer) enabled() []*Session {
+	var list []*Session
+	for i := range p.t.Sessions {
+		if p.t.Sessions[i].Enabled {
+			list = append(list, &p.t.Sessions[i])
+		}
+	}
+	return list
+}
+
+// header tells what a reader must know before the commands, behind the system's comment mark.
+func (p *peer) header(mark, system string) {
+	p.printf("%s %s, the peer of tunnel %s\n", mark, system, p.t.Name)
+	if p.show {
+		return
+	}
+	for _, s := range p.enabled() {
+		if s.TxCookie.Len()+s.RxCookies[0].Len() > 0 {
+			p.printf("%s Cookies are left out; ask with --show-cookies.\n", mark)
+			return
+		}
+	}
+}
+
+// linux writes `ip l2tp` commands. iproute2 calls what is sent cookie and what is expected
+// peer_cookie, and means the 4-byte sublayer unless told, so l2spec_type is always said.
+func (p *peer) linux() {
+	t := p.t
+	p.header("#", "Linux")
+	p.printf("ip l2tp add tunnel tunnel_id %d peer_tunnel_id %d encap %s local %s remote %s", t.PTID, t.TID, t.Encap, t.Peer.Addr(), t.Local.Addr())
+	if t.Encap == l2tp.EncapUDP {
+		p.printf(" udp_sport %d udp_dport %d", t.Peer.Port(), t.Local.Port())
+		switch {
+		case t.IP6(): // we must take what it sends, and it what we send
+			p.printf(" udp6_csum_tx on udp6_csum_rx %s", onOff(t.UDP6ChecksumTx))
+		case t.UDPChecksum:
+			p.printf(" udp_csum on")
+		}
+	}
+	p.printf("\n")
+	for _, s := range p.enabled() {
+		name := InterfaceName(s.PSID)
+		p.printf("\n# session %s\n", s.Name)
+		p.printf("ip l2tp add session name %s tunnel_id %d session_id %d peer_session_id %d", name, t.PTID, s.PSID, s.SID)
+		if s.RxCookieCount > 0 {
+			p.printf(" cookie %s", p.cookie(s.RxCookies[0]))
+		}
+		if s.TxCookie.Len() > 0 {
+			p.printf(" peer_cookie %s", p.cookie(s.TxCookie))
+		}
+		p.printf(" l2spec_type %s\n", s.L2Spec)
+		p.printf("ip link set %s up\n", name)
+		for _, l := range p.tagged(s) {
+			p.printf("# %s\n", l)
+		}
+	}
+}
+
+// tagged tells a peer whose pseudowires know no VLANs which tags it will see.
+func (p *peer) tagged(s *Session) []string {
+	switch {
+	case s.PWVLAN.Kind == PWVID:
+		return []string{fmt.Sprintf("Its frames carry VLAN tag %d.", s.PWVLAN.VID)}
+	case s.PWVLAN.Kind == PWNone || s.Local():
+		return nil
+	case s.VLAN.Kind == VLANSingle:
+		return []string{fmt.Sprintf("Its frames carry VLAN tag %d.", s.VLAN.Lo)}
+	case s.VLAN.Kind == VLANRange:
+		return []string{fmt.Sprintf("Its frames carry VLAN tags %d to %d.", s.VLAN.Lo, s.VLAN.Hi)}
+	case s.VLAN.Kind == VLANQinQ:
+		return []string{fmt.Sprintf("Its frames carry S-VLAN tag %d and C-VLAN tag %d.", s.VLAN.Lo, s.VLAN.C)}
+	}
+	return nil
+}
+
+// cisco writes IOS configuration. There a local cookie is the one that received packets must have,
+// which is ours to send; values are given as 32-bit words, the low one first.
+func (p *peer) cisco() {
+	t := p.t
+	class := "xwire-" + plainName(t.Name)
+	p.header("!", "Cisco IOS")
+	p.printf("! The loopback must have the address %s; put each xconnect under its attachment circuit.\n", t.Peer.Addr())
+	p.printf("pseudowire-class %s\n encapsulation l2tpv3\n protocol none\n ip local interface Loopback0\n", class)
+	for _, s := range p.enabled() {
+		p.printf("!\n! session %s\n", s.Name)
+		if s.L2Spec == l2tp.SublayerDefault {
+			p.printf("! Cisco sends no sublayer unless sequencing is on; l2spec_type = \"none\" here is what fits.\n")
+		}
+		p.printf("interface <attachment circuit of %s>\n", s.Name)
+		for _, l := range p.tagged(s) {
+			p.printf(" ! %s\n", l)
+		}
+		p.printf(" xconnect %s %d encapsulation l2tpv3 manual pw-class %s\n", t.Local.Addr(), s.SID, class)
+		p.printf("  l2tp id %d %d\n", s.PSID, s.SID)
+		p.ciscoCookie("local", s.TxCookie)
+		p.ciscoCookie("remote", s.RxCookies[0])
+	}
+}
+
+func (p *peer) ciscoCookie(side string, c l2tp.Cookie) {
+	b := c.Bytes()
+	switch {
+	case len(b) == 0:
+	case !p.show:
+		p.printf("  l2tp cookie %s %d HIDDEN\n", side, len(b))
+	case len(b) == 4:
+		p.printf("  l2tp cookie %s 4 0x%x\n", side, b)
+	default:
+		p.printf("  l2tp cookie %s 8 0x%x 0x%x\n", side, b[4:], b[:4])
+	}
+}
+
+// routeros writes one interface a session.
+func (p *peer) routeros() {
+	t := p.t
+	p.header("#", "MikroTik RouterOS 7")
+	proto := "l2tpv3-udp"
+	if t.Encap == l2tp.EncapIP {
+		proto = "l2tpv3-ip"
+	} else if t.Local.Port() != defaultTunnelPort || t.Peer.Port() != defaultTunnelPort {
+		p.printf("# RouterOS has no key for UDP ports: this tunnel's %d and %d will not fit, use %d.\n", t.Local.Port(), t.Peer.Port(), defaultTunnelPort)
+	}
+	for _, s := range p.enabled() {
+		p.printf("\n# session %s\n", s.Name)
+		for _, l := range p.tagged(s) {
+			p.printf("# %s\n", l)
+		}
+		p.printf("/interface l2tp-ether add name=%s connect-to=%s local-address=%s l2tp-proto-version=%s unmanaged-mode=yes", plainName(t.Name+"-"+s.Name), t.Local.Addr(), t.Peer.Addr(), proto)
+		p.printf(" local-tunnel-id=%d remote-tunnel-id=%d local-session-id=%d remote-session-id=%d", t.PTID, t.TID, s.PSID, s.SID)
+		if s.RxCookieCount > 0 {
+			p.printf(" send-cookie=%s", p.cookie(s.RxCookies[0]))
+		}
+		if s.TxCookie.Len() > 0 {
+			p.printf(" peer-cookie=%s", p.cookie(s.TxCookie))
+		}
+		sublayer := "no"
+		if s.L2Spec == l2tp.SublayerDefault {
+			sublayer = "yes"
+		}
+		p.printf(" use-l2-specific-sublayer=%s disabled=no\n", sublayer)
+	}
+}
+
+// plainName turns a name into one that needs no quotes anywhere.
+func plainName(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < 0x80 && isBare(byte(c)) {
+			return c
+		}
+		return '-'
+	}, s)
+}

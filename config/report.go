@@ -1,0 +1,213 @@
+package config
+
+import (
+	"fmt"
+
+	"xwire/l2tp"
+)
+
+// Report is what a configuration would run: what `xwire check` prints. Its JSON has the key names
+// of `ip -j l2tp` where those exist, and no cookies.
+type Report struct {
+	CoreMTU   int             `json:"core_mtu"`
+	AutoPorts bool            `json:"auto_ports"` // runs with `run --auto-ports` only
+	Ports     []ReportPort    `json:"ports"`
+	Tunnels   []ReportTunnel  `json:"tunnels"`
+	Warnings  []ReportWarning `json:"warnings"`
+}
+
+type ReportPort struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Interface   string   `json:"interface"`
+	Mode        string   `json:"mode"`
+	Queues      []uint32 `json:"queues,omitempty"` // absent: all
+	L2CP        string   `json:"l2cp"`
+	QinQTPID    string   `json:"qinq_tpid"`
+	Sessions    int      `json:"sessions"` // attached and enabled
+}
+
+type ReportTunnel struct {
+	Name         string          `json:"name"`
+	Description  string          `json:"description,omitempty"`
+	Enabled      bool            `json:"enabled"`
+	Version      uint8           `json:"version"`
+	Encap        string          `json:"encap"`
+	Local        string          `json:"local"`
+	Peer         string          `json:"peer"`
+	LocalPort    uint16          `json:"local_port,omitempty"`
+	PeerPort     uint16          `json:"peer_port,omitempty"`
+	TunnelID     uint32          `json:"tunnel_id"`
+	PeerTunnelID uint32          `json:"peer_tunnel"`
+	Checksum     string          `json:"checksum,omitempty"`
+	VRF          string          `json:"vrf,omitempty"`
+	Sessions     []ReportSession `json:"sessions"`
+}
+
+type ReportSession struct {
+	Name          string `json:"name"`
+	Description   string `json:"description,omitempty"`
+	Enabled       bool   `json:"enabled"`
+	SessionID     uint32 `json:"session_id"`
+	TunnelID      uint32 `json:"tunnel_id"`
+	PeerSessionID uint32 `json:"peer_session_id"`
+	PeerTunnelID  uint32 `json:"peer_tunnel_id"`
+	Pseudowire    string `json:"pseudowire"`
+	L2SpecType    string `json:"l2spec_type"`
+	TxCookieLen   int    `json:"tx_cookie_length"` // bytes
+	RxCookieLen   int    `json:"rx_cookie_length"`
+	RxCookies     int    `json:"rx_cookies"`          // how many are accepted
+	Interface     string `json:"interface,omitempty"` // local interface
+	Port          string `json:"port,omitempty"`
+	VLAN          string `json:"vlan,omitempty"`
+	PWVLAN        string `json:"pw_vlan,omitempty"`
+	Overhead      int    `json:"overhead"` // bytes from the outer IP header to the inner frame
+	MTU           int    `json:"mtu"`      // of the customer's packets
+}
+
+// ReportWarning stands for all warnings of one sort in one tunnel.
+type ReportWarning struct {
+	Warning
+	More int `json:"more,omitempty"` // how many others say the same
+}
+
+// Report reckons overheads and MTUs for a core of the given MTU (that of the path to the peer,
+// outer IP header included).
+func (c *Config) Report(coreMTU int) Report {
+	r := Report{CoreMTU: coreMTU, AutoPorts: c.AutoPorts(), Ports: []ReportPort{}, Tunnels: []ReportTunnel{}, Warnings: []ReportWarning{}}
+	attached := map[string]int{}
+	g := grouper{at: map[[3]string]int{}}
+	for i := range c.Tunnels {
+		t := &c.Tunnels[i]
+		rt := reportTunnel(t)
+		for j := range t.Sessions {
+			s := &t.Sessions[j]
+			rs := reportSession(t, s, coreMTU)
+			rt.Sessions = append(rt.Sessions, rs)
+			if !s.Enabled || !t.Enabled {
+				continue
+			}
+			attached[s.Attach]++
+			sessionWarnings(&g, t, s, rs, coreMTU)
+		}
+		r.Tunnels = append(r.Tunnels, rt)
+	}
+	for i := range c.Ports {
+		p := &c.Ports[i]
+		r.Ports = append(r.Ports, ReportPort{
+			Name: p.Name, Description: p.Description, Interface: p.Interface, Mode: p.Mode.String(), Queues: p.Queues,
+			L2CP: p.L2CP.String(), QinQTPID: fmt.Sprintf("%#04x", p.QinQTPID), Sessions: attached[p.Name],
+		})
+	}
+	for _, w := range c.Warnings {
+		g.add("", lastKey(w.Key), w)
+	}
+	r.Warnings = append(r.Warnings, g.list...)
+	return r
+}
+
+func reportTunnel(t *Tunnel) ReportTunnel {
+	rt := ReportTunnel{
+		Name: t.Name, Description: t.Description, Enabled: t.Enabled, Version: t.Version, Encap: t.Encap.String(),
+		Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(), LocalPort: t.Local.Port(), PeerPort: t.Peer.Port(),
+		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, Sessions: make([]ReportSession, 0, len(t.Sessions)),
+	}
+	if t.Encap == l2tp.EncapUDP {
+		switch {
+		case !t.IP6():
+			rt.Checksum = onOff(t.UDPChecksum)
+		case t.UDP6ZeroChecksumRx:
+			rt.Checksum = onOff(t.UDP6ChecksumTx) + ", zero accepted"
+		default:
+			rt.Checksum = onOff(t.UDP6ChecksumTx)
+		}
+	}
+	return rt
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
+	rs := ReportSession{
+		Name: s.Name, Description: s.Description, Enabled: s.Enabled && t.Enabled,
+		SessionID: s.SID, TunnelID: t.TID, PeerSessionID: s.PSID, PeerTunnelID: t.PTID,
+		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
+		TxCookieLen: s.TxCookie.Len(), RxCookieLen: s.RxCookies[0].Len(), RxCookies: int(s.RxCookieCount),
+		Interface: s.InterfaceName, Port: s.Attach,
+		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
+	}
+	if !s.Local() {
+		rs.VLAN, rs.PWVLAN = s.VLAN.String(), s.PWVLAN.String()
+	}
+	return rs
+}
+
+// Overhead returns the bytes from the outer IP header's first to the last before the inner frame.
+func (s *Session) Overhead(t *Tunnel) int {
+	return l2tp.Overhead(t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec)
+}
+
+// PathMTU returns the largest packet that a customer can send through a path of the given MTU. For
+// a local interface it is what the kernel gives l2tpethN, unless mtu is set; a frame that keeps its
+// VLAN tags inside the pseudowire loses four bytes for each.
+func (s *Session) PathMTU(t *Tunnel, coreMTU int) int {
+	if s.Local() && s.MTU != 0 {
+		return int(s.MTU)
+	}
+	return l2tp.EthMTU(coreMTU, t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec) - l2tp.TagLen*s.Tags()
+}
+
+// CoreMTU returns the smallest path MTU through which a customer's packets of that size fit.
+func (s *Session) CoreMTU(t *Tunnel, packet int) int {
+	return packet + l2tp.EthernetLen + l2tp.TagLen*s.Tags() + s.Overhead(t)
+}
+
+func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMTU int) {
+	warn := func(key, format string, args ...any) {
+		g.add(t.Name, key, Warning{s.Pos.File, s.Pos.Line, joinPath([]string{"tunnel", t.Name, "session", s.Name, key}), fmt.Sprintf(format, args...)})
+	}
+	if !s.L2SpecGiven {
+		warn("l2spec_type", `is absent, which means "none" as in ql2tpd; Linux, VyOS and tunneldigger peers send 4 bytes unless told otherwise: say "none" or "default"`)
+	}
+	if s.RxCookieCount == 0 && t.Encap == l2tp.EncapIP {
+		warn("rx_cookie", "is absent: over IP whoever can forge the peer's address and guess the session id can inject frames")
+	}
+	need := s.CoreMTU(t, 1500)
+	switch {
+	case s.Local() && s.MTU != 0 && s.CoreMTU(t, int(s.MTU)) > coreMTU:
+		warn("mtu", "%d does not fit through a core MTU of %d: what is larger than %d is dropped; a core MTU of %d carries it",
+			s.MTU, coreMTU, l2tp.EthMTU(coreMTU, t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec), s.CoreMTU(t, int(s.MTU)))
+	case rs.MTU < 1500 && need > coreMTU:
+		warn("mtu", "is %d: customers' 1500-byte packets do not fit; a core MTU of %d carries them", rs.MTU, need)
+	}
+}
+
+// grouper keeps the first of the warnings that say the same, and counts the others.
+type grouper struct {
+	list []ReportWarning
+	at   map[[3]string]int
+}
+
+func (g *grouper) add(object, key string, w Warning) {
+	id := [3]string{object, key, w.Msg}
+	if i, again := g.at[id]; again {
+		g.list[i].More++
+		return
+	}
+	g.at[id] = len(g.list)
+	g.list = append(g.list, ReportWarning{Warning: w})
+}
+
+// lastKey returns the key itself of a dotted path.
+func lastKey(path string) string {
+	parts := barePath(path)
+	if parts == nil {
+		return path
+	}
+	return parts[len(parts)-1]
+}

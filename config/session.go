@@ -1,0 +1,163 @@
+package config
+
+import (
+	"strings"
+
+	"xwire/l2tp"
+)
+
+// Session is a [tunnel.NAME.session.NAME] table. There may be 100,000 of them: fields are in an
+// order that leaves no gaps.
+type Session struct {
+	Name          string
+	Description   string
+	Attach        string // the port that is the attachment circuit; empty: a local interface
+	InterfaceName string // of the local interface, given or derived; empty with Attach
+	Pos           Pos
+
+	SID, PSID  uint32
+	VLAN       VLAN // VLANAbsent without Attach
+	PWVLAN     PWVLAN
+	MTU        uint16 // of the local interface; 0: as the kernel computes it
+	Pseudowire l2tp.PWType
+
+	TxCookie      l2tp.Cookie
+	RxCookies     [2]l2tp.Cookie // the first RxCookieCount are accepted
+	RxCookieCount uint8
+	L2Spec        l2tp.Sublayer
+	L2SpecGiven   bool // by the session or by [defaults.session]
+	Enabled       bool
+}
+
+// Local reports whether the session ends on a local interface.
+func (s *Session) Local() bool { return s.Attach == "" }
+
+func (s *Session) set(r *reader, key string, v any) {
+	switch key {
+	case "description":
+		if d, ok := r.text(key, v, maxDescription); ok {
+			s.Description = d
+		}
+	case "enabled":
+		if b, ok := r.boolean(key, v); ok {
+			s.Enabled = b
+		}
+	case "pseudowire":
+		i, ok := r.enum(key, v, "eth", "vlan", "ppp", "pppac")
+		switch {
+		case ok && i == 1:
+			s.Pseudowire = l2tp.PWEthVLAN
+		case ok && i > 1:
+			r.errorf(key, `%q pseudowires are not supported in this version; use "eth" or "vlan", or take the session out`, v)
+			s.Pseudowire = l2tp.PWPPP
+		default:
+			s.Pseudowire = l2tp.PWEth
+		}
+	case "sid":
+		s.SID = r.id(key, v)
+	case "psid":
+		s.PSID = r.id(key, v)
+	case "tx_cookie", "cookie":
+		s.TxCookie, _ = r.cookie(key, v)
+	case "rx_cookie", "peer_cookie":
+		s.RxCookies, s.RxCookieCount = r.rxCookies(key, v)
+	case "l2spec_type":
+		if i, ok := r.enum(key, v, "none", "default"); ok {
+			s.L2Spec = l2tp.Sublayer(i)
+		}
+	case "attach":
+		a, ok := r.str(key, v)
+		switch {
+		case !ok:
+		case a == "":
+			r.errorf(key, "is empty; name a port, or leave the key out for a local interface")
+		case strings.Contains(a, "/"):
+			r.errorf(key, "%q names a session; switching between sessions is not supported in this version, name a port", a)
+		default:
+			s.Attach = r.intern(a)
+		}
+	case "vlan":
+		s.VLAN, _ = r.vlan(key, v)
+	case "pw_vlan":
+		s.PWVLAN, _ = r.pwVLAN(key, v)
+	case "interface_name":
+		if n, ok := r.ifname(key, v); ok {
+			s.InterfaceName = n
+		}
+	case "mtu":
+		if n, ok := r.integer(key, v, 0, 9000); ok {
+			if n != 0 && n < 68 {
+				r.errorf(key, "%d is out of range; use 68 to 9000, or 0 for the kernel's", n)
+				return
+			}
+			s.MTU = uint16(n)
+		}
+	case "cookie_file":
+		// Read by the loader, which knows the files.
+		if f, ok := r.str(key, v); ok && f == "" {
+			r.errorf(key, "is empty; name a file, or leave the key out")
+		}
+	case "seqnum":
+		if b, ok := r.boolean(key, v); ok && b {
+			r.noEffect(key)
+		}
+	case "reorder_timeout":
+		if n, ok := r.integer(key, v, 0, 0xffffffff); ok && n != 0 {
+			r.noEffect(key)
+		}
+	case "pppoe_session_id":
+		if n, ok := r.integer(key, v, 0, 0xffff); ok && n != 0 {
+			r.noEffect(key)
+		}
+	case "pppoe_peer_mac":
+		switch v.(type) {
+		case string, []any:
+			r.noEffect(key)
+		default:
+			r.errorf(key, `must be an array of 6 bytes or "02:00:00:00:00:01", is %s`, describe(v))
+		}
+	default:
+		panic("config: no setter for session." + key)
+	}
+}
+
+// check settles what depends on several keys of the session. given tells which keys have a value
+// from the session itself or from [defaults.session], own which from the session itself.
+func (s *Session) check(p problems, own, given keySet) {
+	has := func(name string) bool { return tables["session"].holds(given, name) }
+	mine := func(name string) bool { return tables["session"].holds(own, name) }
+	s.L2SpecGiven = has("l2spec_type")
+	if s.Pseudowire == l2tp.PWPPP {
+		return
+	}
+	if !has("attach") {
+		switch {
+		case mine("vlan"):
+			p.errorf("vlan", "needs attach: name the port whose frames are meant, or leave both out for a local interface")
+		case mine("pw_vlan") && s.PWVLAN.Kind == PWVID:
+			p.errorf("pw_vlan", "needs attach: a local interface carries its tags as they are")
+		}
+		s.VLAN, s.PWVLAN = VLAN{}, PWVLAN{}
+		return
+	}
+	if !has("vlan") && s.Attach != "" {
+		p.errorf("vlan", `is missing; with attach = %q say which frames: "all", "untagged", 100, "100-199" or "100.20"`, s.Attach)
+	}
+	for _, k := range []string{"interface_name", "mtu"} {
+		if mine(k) {
+			p.errorf(k, "is for local interfaces; the session is attached to port %q, leave one of the two out", s.Attach)
+		}
+	}
+	s.InterfaceName, s.MTU = "", 0
+
+	switch v, pw := s.VLAN, s.PWVLAN; {
+	case (v.Kind == VLANRange || v.Kind == VLANAll) && pw.Kind != PWKeep:
+		p.errorf("pw_vlan", `must be "keep" with vlan = %q: the tag would be lost that tells the VLANs apart`, v)
+	case s.Pseudowire == l2tp.PWEthVLAN && pw.Kind == PWNone:
+		p.errorf("pw_vlan", `"none" contradicts pseudowire = "vlan", whose frames carry a tag; use "keep", a VLAN, or pseudowire = "eth"`)
+	case s.Pseudowire == l2tp.PWEthVLAN && v.Kind == VLANUntagged && pw.Kind == PWKeep:
+		p.errorf("pw_vlan", `is needed: pseudowire = "vlan" carries a tag and vlan = "untagged" has none; name a VLAN, or use pseudowire = "eth"`)
+	case s.Pseudowire == l2tp.PWEthVLAN && v.Kind == VLANAll:
+		p.warnf("vlan", `"all" sends untagged frames too into a pseudowire of type "vlan", where the peer expects a tag`)
+	}
+}

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteText prints the report for people.
+func (r Report) WriteText(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "core MTU %d\n", r.CoreMTU)
+	if r.AutoPorts {
+		fmt.Fprintf(tw, "no [port]: runs with `xwire run --auto-ports` only\n")
+	} else {
+		fmt.Fprintf(tw, "\nPORT\tINTERFACE\tMODE\tQUEUES\tL2CP\tSESSIONS\tDESCRIPTION\n")
+		for _, p := range r.Ports {
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, p.Interface, p.Mode, p.queues(), p.L2CP, p.Sessions, p.Description)
+		}
+	}
+	for i := range r.Tunnels {
+		t := &r.Tunnels[i]
+		fmt.Fprintf(tw, "\ntunnel %s: %s\n", t.Name, t.line())
+		if len(t.Sessions) == 0 {
+			fmt.Fprintf(tw, "  no sessions\n")
+			continue
+		}
+		fmt.Fprintf(tw, "  SESSION\tSID\tPSID\tPW\tL2SPEC\tTX COOKIE\tRX COOKIE\tATTACHED TO\tPW VLAN\tOVERHEAD\tMTU\tDESCRIPTION\n")
+		for j := range t.Sessions {
+			s := &t.Sessions[j]
+			fmt.Fprintf(tw, "  %s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.Name, s.SessionID, s.PeerSessionID, s.Pseudowire, s.L2SpecType,
+				cookieText(s.TxCookieLen, 1), cookieText(s.RxCookieLen, s.RxCookies), s.attachedTo(), dash(s.PWVLAN), s.Overhead, s.MTU, s.remark())
+		}
+		if err := tw.Flush(); err != nil { // columns align within a tunnel
+			return err
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if len(r.Warnings) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintf(w, "\nwarnings:\n"); err != nil {
+		return err
+	}
+	for _, x := range r.Warnings {
+		if _, err := fmt.Fprintf(w, "  %s\n", x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w ReportWarning) String() string {
+	if w.More == 0 {
+		return w.Warning.String()
+	}
+	return fmt.Sprintf("%s (and %d more of this sort)", w.Warning, w.More)
+}
+
+func (p ReportPort) queues() string {
+	if len(p.Queues) == 0 {
+		return "all"
+	}
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(p.Queues), "[]"), " ", ",")
+}
+
+func (t *ReportTunnel) line() string {
+	host := func(addr string, port uint16) string {
+		switch {
+		case port == 0:
+			return addr
+		case strings.Contains(addr, ":"):
+			return fmt.Sprintf("[%s]:%d", addr, port)
+		}
+		return fmt.Sprintf("%s:%d", addr, port)
+	}
+	s := fmt.Sprintf("%s %s to %s, tid %d, ptid %d", t.Encap, host(t.Local, t.LocalPort), host(t.Peer, t.PeerPort), t.TunnelID, t.PeerTunnelID)
+	if t.Checksum != "" {
+		s += ", checksum " + t.Checksum
+	}
+	if t.VRF != "" {
+		s += ", vrf " + t.VRF
+	}
+	if !t.Enabled {
+		s += ", not enabled"
+	}
+	if t.Description != "" {
+		s += " (" + t.Description + ")"
+	}
+	return s
+}
+
+func cookieText(length, n int) string {
+	switch {
+	case length == 0 || n == 0:
+		return "-"
+	case n == 2:
+		return fmt.Sprintf("2 of %d bytes", length)
+	}
+	return fmt.Sprintf("%d bytes", length)
+}
+
+func (s *ReportSession) attachedTo() string {
+	if s.Port == "" {
+		return "interface " + s.Interface
+	}
+	return s.Port + " vlan " + s.VLAN
+}
+
+func (s *ReportSession) remark() string {
+	if s.Enabled {
+		return s.Description
+	}
+	return strings.TrimSpace("(not enabled) " + s.Description)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
