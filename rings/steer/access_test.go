@@ -42,7 +42,7 @@ func TestUntagged(t *testing.T) {
 	})
 }
 
-func (b bench) vlan(t *testing.T, change func(s, c uint16) error, s, c uint16) {
+func (b bench) vlan(t testing.TB, change func(s, c uint16) error, s, c uint16) {
 	t.Helper()
 	if err := change(s, c); err != nil {
 		t.Fatal(err)

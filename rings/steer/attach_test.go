@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // veth makes a pair sa-sb in a namespace of the test's own, both ends up.
@@ -128,6 +129,29 @@ func TestJumbo(t *testing.T) {
 	}
 	cfg.Jumbo = true
 	p, err := s.Attach(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+}
+
+func TestTooFewQueues(t *testing.T) {
+	cfg := veth(t)
+	run(t, "ethtool -L sa rx 1")
+	_, err := load(t).Attach(cfg)
+	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "ethtool -L") {
+		t.Errorf("attach with one RX queue for two TX queues: %v, want ENOSPC with a word on queues", err)
+	}
+}
+
+func TestNoNativeXDP(t *testing.T) {
+	newNetns(t)
+	cfg := attachTo(t, "lo")
+	if _, err := load(t).Attach(cfg); !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Errorf("attach natively to the loopback: %v, want EOPNOTSUPP", err)
+	}
+	cfg.Native = false
+	p, err := load(t).Attach(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // newNetns moves the test into a network namespace of its own, which goes with it. The goroutine
 // stays locked to its thread, so the thread ends with the test too.
-func newNetns(t *testing.T) {
+func newNetns(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread()
 	ns, err := netns.New()

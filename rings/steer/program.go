@@ -86,15 +86,24 @@ func (p *Program) attach() error {
 			return foreign
 		}
 	}
-	if errors.Is(err, unix.ERANGE) {
-		return fmt.Errorf("attach to %s in %s mode: the MTU is too large for frames of one buffer: %w",
-			p.cfg.Name, p.cfg.mode(), err)
-	}
 	if err != nil {
-		return fmt.Errorf("attach to %s in %s mode: %w", p.cfg.Name, p.cfg.mode(), err)
+		return fmt.Errorf("attach to %s in %s mode: %s%w", p.cfg.Name, p.cfg.mode(), likely(err), err)
 	}
 	p.link = l
 	return nil
+}
+
+// likely says in words what drivers mean by an error; the kernel gives a BPF link no message.
+func likely(err error) string {
+	switch {
+	case errors.Is(err, unix.ERANGE):
+		return "the MTU is too large for frames of one buffer: "
+	case errors.Is(err, unix.ENOSPC):
+		return "more TX queues at the other end of a veth than RX queues here ('ethtool -L' mends it), or no queues left for XDP: "
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return "the driver has no native XDP: "
+	}
+	return ""
 }
 
 // Close detaches the program; frames go to the kernel from then on.

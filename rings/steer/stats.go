@@ -26,15 +26,9 @@ func (s Stats) Redirected() uint64 { return s.EncapRedirected + s.DecapRedirecte
 
 // Stats reads the counters, summed over CPUs.
 func (p *Program) Stats() (Stats, error) {
-	var n [steerOutcomeOUTCOMES]uint64
-	for i := range n {
-		var cpus []uint64
-		if err := p.objs.Stats.Lookup(uint32(i), &cpus); err != nil {
-			return Stats{}, fmt.Errorf("read the statistics of %s: %w", p.cfg.Name, err)
-		}
-		for _, c := range cpus {
-			n[i] += c
-		}
+	n, err := p.outcomes()
+	if err != nil {
+		return Stats{}, fmt.Errorf("read the statistics of %s: %w", p.cfg.Name, err)
 	}
 	return Stats{
 		EncapRedirected: n[steerOutcomeENCAP_REDIRECTED],
@@ -49,4 +43,17 @@ func (p *Program) Stats() (Stats, error) {
 		ForeignMAC:      n[steerOutcomeFOREIGN_MAC],
 		Other:           n[steerOutcomeOTHER],
 	}, nil
+}
+
+func (p *Program) outcomes() (n [steerOutcomeOUTCOMES]uint64, err error) {
+	for i := range n {
+		var cpus []uint64
+		if err := p.objs.Stats.Lookup(uint32(i), &cpus); err != nil {
+			return n, err
+		}
+		for _, c := range cpus {
+			n[i] += c
+		}
+	}
+	return n, nil
 }

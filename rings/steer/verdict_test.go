@@ -142,7 +142,7 @@ type bench struct {
 	p *Program
 }
 
-func newBench(t *testing.T) bench {
+func newBench(t testing.TB) bench {
 	t.Helper()
 	newNetns(t)
 	s, err := Load()
@@ -162,7 +162,7 @@ func newBench(t *testing.T) bench {
 }
 
 // newSocket makes an AF_XDP socket that is bound to nothing: a map takes it all the same.
-func newSocket(t *testing.T) int {
+func newSocket(t testing.TB) int {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -172,7 +172,7 @@ func newSocket(t *testing.T) int {
 	return fd
 }
 
-func (b bench) stats(t *testing.T) Stats {
+func (b bench) stats(t testing.TB) Stats {
 	t.Helper()
 	s, err := b.p.Stats()
 	if err != nil {
@@ -208,14 +208,14 @@ func (s Stats) sub(o Stats) Stats {
 	}
 }
 
-func (b bench) rules(t *testing.T, r PortRules) {
+func (b bench) rules(t testing.TB, r PortRules) {
 	t.Helper()
 	if err := b.p.SetRules(r); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (b bench) core(t *testing.T) {
+func (b bench) core(t testing.TB) {
 	t.Helper()
 	b.rules(t, PortRules{Core: true})
 	for _, l := range []Local{

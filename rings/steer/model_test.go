@@ -1,0 +1,175 @@
+package steer
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"github.com/cilium/ebpf"
+)
+
+// model is the decision of steer.c written a second time, by offsets and without its maps, for
+// the port that FuzzVerdict sets up: core; untagged is nobody's; VLANs 100 and 200.20 are ours.
+func model(frame []byte) steerOutcome {
+	at, typ := 14, binary.BigEndian.Uint16(frame[12:])
+	var vids []uint16
+	for len(vids) < 2 && (typ == 0x8100 || typ == 0x88a8 || typ == 0x9100) && len(frame) >= at+4 {
+		vids = append(vids, binary.BigEndian.Uint16(frame[at:])&0xfff)
+		typ = binary.BigEndian.Uint16(frame[at+2:])
+		at += 4
+	}
+	if len(vids) > 0 && vids[0] == 100 || len(vids) == 2 && vids[0] == 200 && vids[1] == 20 {
+		return steerOutcomeENCAP_REDIRECTED
+	}
+	o := modelIP(typ, frame[at:])
+	if o == steerOutcomeDECAP_REDIRECTED && [6]byte(frame) != [6]byte(ownMAC) {
+		return steerOutcomeFOREIGN_MAC
+	}
+	return o
+}
+
+func modelIP(typ uint16, ip []byte) steerOutcome {
+	var dst netip.Addr
+	var proto byte
+	var rest []byte
+	fragment, options := false, false
+	switch {
+	case typ == 0x0800 && len(ip) >= 20 && ip[0]>>4 == 4:
+		dst, proto, rest = netip.AddrFrom4([4]byte(ip[16:])), ip[9], ip[20:]
+		fragment = binary.BigEndian.Uint16(ip[6:])&0x3fff != 0
+		options = ip[0]&0xf != 5
+	case typ == 0x86dd && len(ip) >= 40 && ip[0]>>4 == 6:
+		dst, proto, rest = netip.AddrFrom16([16]byte(ip[24:])), ip[6], ip[40:]
+		fragment = proto == 44
+		options = proto == 0 || proto == 43 || proto == 60
+		if fragment || options {
+			proto = 115
+		}
+	default:
+		return steerOutcomeOTHER
+	}
+	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	six := netip.MustParseAddr("2001:db8::1")
+	if dst != one && dst != two && dst != six || proto != 115 && proto != 17 {
+		return steerOutcomeOTHER
+	}
+	switch {
+	case fragment:
+		return steerOutcomeFRAGMENT_SEEN
+	case options:
+		return steerOutcomeOPTIONS_SEEN
+	case proto == 115:
+		return modelSession(rest)
+	case dst == two:
+		return steerOutcomeOTHER // that one has no UDP
+	}
+	return modelUDP(rest)
+}
+
+func modelSession(b []byte) steerOutcome {
+	if len(b) < 4 {
+		return steerOutcomeSHORT
+	}
+	if binary.BigEndian.Uint32(b) == 0 {
+		return steerOutcomeCONTROL
+	}
+	return steerOutcomeDECAP_REDIRECTED
+}
+
+func modelUDP(b []byte) steerOutcome {
+	if len(b) < 8 || binary.BigEndian.Uint16(b[2:]) != 1701 {
+		return steerOutcomeOTHER
+	}
+	size := int(binary.BigEndian.Uint16(b[4:])) - 8
+	if len(b) < 10 || size < 2 {
+		return steerOutcomeSHORT
+	}
+	least := 12
+	if b[9]&0xf == 2 {
+		least = 8
+	}
+	switch {
+	case b[8]&0x80 != 0:
+		return steerOutcomeCONTROL
+	case size < least:
+		return steerOutcomeSHORT
+	}
+	return steerOutcomeDECAP_REDIRECTED
+}
+
+// FuzzVerdict holds the program in the kernel against the model: same action, same counter.
+func FuzzVerdict(f *testing.F) {
+	for _, frame := range [][]byte{
+		arp, overIP(ownMAC), overIP(otherMAC), overUDP(dataV3), overUDP(controlV3), overUDP(dataV2), overUDP(nil),
+		arpIn(tag(0x8100, 100)), arpIn(tag(0x88a8, 200), tag(0x8100, 20)), overIP(ownMAC, tag(0x9100, 7), tag(0x8100, 8)),
+		join(ether(ownMAC), typeIPv6, ipv6(115, 1), session1), join(ether(ownMAC), typeIPv6, ipv6(17, 1), udp(1701, dataV3)),
+		join(ether(ownMAC), typeIPv6, ipv6(44, 1), make([]byte, 12)), join(ether(ownMAC), typeIPv4, ipv4(17, 2, nil), udp(1701, dataV3)),
+	} {
+		f.Add(frame)
+		f.Add(frame[:max(14, len(frame)-3)])
+	}
+	b := newBench(f)
+	b.core(f)
+	b.vlan(f, b.p.AddVLAN, 100, AnyVLAN)
+	b.vlan(f, b.p.AddVLAN, 200, 20)
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if len(frame) < 14 || len(frame) > 2000 {
+			return
+		}
+		before := b.outcomes(t)
+		action, err := b.p.objs.XwireSteer.Run(&ebpf.RunOptions{Data: frame})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := model(frame)
+		after := b.outcomes(t)
+		for o := range after {
+			moved := after[o] - before[o]
+			if is := steerOutcome(o) == want; is && moved != 1 || !is && moved != 0 {
+				t.Errorf("outcome %d counted %d, want outcome %d counted once", o, moved, want)
+			}
+		}
+		wantAction := uint32(xdpPass)
+		if want == steerOutcomeENCAP_REDIRECTED || want == steerOutcomeDECAP_REDIRECTED {
+			wantAction = xdpRedirect
+		}
+		if action != wantAction {
+			t.Errorf("action = %d, want %d", action, wantAction)
+		}
+	})
+}
+
+func (b bench) outcomes(t testing.TB) [steerOutcomeOUTCOMES]uint64 {
+	t.Helper()
+	n, err := b.p.outcomes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// BenchmarkVerdict has the kernel repeat the program on one frame; ns/frame is what the kernel says.
+func BenchmarkVerdict(b *testing.B) {
+	s := newBench(b)
+	s.core(b)
+	s.vlan(b, s.p.AddVLAN, 100, AnyVLAN)
+	s.vlan(b, s.p.AddVLAN, 200, 20)
+	for _, c := range []struct {
+		name  string
+		frame []byte
+	}{
+		{"kernel's", arp},
+		{"decap/IPv4/IP", overIP(ownMAC)},
+		{"decap/IPv6/UDP", join(ether(ownMAC), typeIPv6, ipv6(17, 1), udp(1701, dataV3))},
+		{"encap/VLAN", arpIn(tag(0x8100, 100))},
+		{"encap/QinQ", arpIn(tag(0x88a8, 200), tag(0x8100, 20))},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			_, each, err := s.p.objs.XwireSteer.Benchmark(c.frame, b.N, b.ResetTimer)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(each.Nanoseconds()), "ns/frame")
+		})
+	}
+}
