@@ -3,16 +3,41 @@ package lab
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gopacket/gopacket/pcapgo"
 )
+
+// fakeXwire is the name under which this test program plays xwire.
+const fakeXwire = "fake-xwire"
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != fakeXwire {
+		os.Exit(m.Run())
+	}
+	if os.Args[1] == "show" {
+		json.NewEncoder(os.Stdout).Encode(map[string]string{"args": strings.Join(os.Args[1:], " ")})
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		panic(err)
+	}
+	conn.Write([]byte("STATUS=x\nREADY=1\n"))
+	<-ctx.Done()
+}
 
 // pair is two namespaces joined by a veth pair, v4 and v6 addressed.
 func pair(t *testing.T, a, b End) (*Lab, *Namespace, *Namespace) {
@@ -295,16 +320,14 @@ func TestBoxNotReady(t *testing.T) {
 
 func TestBoxReady(t *testing.T) {
 	_, left, _ := pair(t, End{}, End{})
-	bin := filepath.Join(t.TempDir(), "xwire")
-	os.WriteFile(bin, []byte(`#!/usr/bin/env bash
-case $1 in
-show) echo '{"args":"'"$*"'"}';;
-run) trap 'exit 0' TERM; python3 -c 'import os, socket
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.sendto(b"STATUS=x\nREADY=1\n", os.environ["NOTIFY_SOCKET"])'
-while :; do sleep 0.1; done;;
-esac
-`), 0o755)
+	bin := filepath.Join(t.TempDir(), fakeXwire)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, bin); err != nil {
+		t.Fatal(err)
+	}
 	b, err := left.Box(bin)
 	if err != nil {
 		t.Fatal(err)

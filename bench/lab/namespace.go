@@ -120,12 +120,16 @@ func makeNamespace(name string) error {
 	return err
 }
 
+// SetSysctl writes a file under /proc/sys, net/... of the namespace.
+func (n *Namespace) SetSysctl(name, value string) error {
+	return n.Run(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) })
+}
+
 func setUpNamespace() error {
 	for _, s := range [...]struct{ path, value string }{
 		{"ipv6/conf/default/accept_dad", "0"},
 		{"ipv6/conf/all/accept_dad", "0"},
 		{"ipv6/conf/default/router_solicitations", "0"},
-		{"ipv4/ping_group_range", "0 2147483647"},
 	} {
 		err := os.WriteFile("/proc/sys/net/"+s.path, []byte(s.value), 0)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -14,13 +14,16 @@ import (
 // InsideEnv is set in a guest.
 const InsideEnv = "XWIRE_VM_INSIDE"
 
+// OnHost is false in a guest.
+func OnHost() bool { return os.Getenv(InsideEnv) == "" }
+
 // Inside lets one test function run on both sides. In the guest it returns true:
 // the test goes on. On the host it boots a guest, runs the same test function of
 // the same test program there, reports the guest's subtests as subtests of t, and
 // returns false: the test returns. Config's Command is filled in.
 func Inside(t *testing.T, c Config) bool {
 	t.Helper()
-	if os.Getenv(InsideEnv) != "" {
+	if !OnHost() {
 		return true
 	}
 	self, err := os.Executable()
