@@ -71,4 +71,19 @@ func TestRemovedMAC(t *testing.T) {
 		{"second MAC removed", overIP(otherMAC), xdpPass, isForeign},
 		{"first MAC", overIP(ownMAC), xdpRedirect, isDecap},
 	})
+	if err := b.p.AddMAC([6]byte(otherMAC)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.p.RemoveMAC([6]byte(ownMAC)); err != nil {
+		t.Fatal(err)
+	}
+	b.rules(t, PortRules{Core: true})
+	b.verdicts(t, []verdict{
+		{"first MAC removed", overIP(ownMAC), xdpPass, isForeign},
+		{"second MAC", overIP(otherMAC), xdpRedirect, isDecap},
+		{"no MAC", overIP(make([]byte, 6)), xdpPass, isForeign},
+	})
+	if err := b.p.AddMAC([6]byte(groupMAC)); err == nil {
+		t.Error("add a group address: no error")
+	}
 }

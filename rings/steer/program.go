@@ -28,6 +28,7 @@ type Program struct {
 	link link.Link
 
 	mu    sync.Mutex // for what follows, and for the order of map changes
+	port  steerPort  // as in the map
 	macs  counted[steerMac]
 	vlans vlans
 }
@@ -134,29 +135,6 @@ func (p *Program) Unregister(queue uint32) error {
 	err := p.objs.Sockets.Delete(queue)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("unregister %s queue %d: %w", p.cfg.Name, queue, err)
-	}
-	return nil
-}
-
-// AddMAC makes an address one to which data messages may come on this port: its own, and those
-// of interfaces above it. Group addresses never match.
-func (p *Program) AddMAC(addr [6]byte) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	err := p.macs.first(steerMac{Addr: addr}, func(k steerMac) error { return p.objs.Macs.Put(k, uint32(0)) })
-	if err != nil {
-		return fmt.Errorf("add MAC %x to %s: %w", addr, p.cfg.Name, err)
-	}
-	return nil
-}
-
-// RemoveMAC takes back one AddMAC.
-func (p *Program) RemoveMAC(addr [6]byte) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	err := p.macs.last(steerMac{Addr: addr}, func(k steerMac) error { return p.objs.Macs.Delete(k) })
-	if err != nil {
-		return fmt.Errorf("remove MAC %x from %s: %w", addr, p.cfg.Name, err)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type PortRules struct {
 	L2CP     L2CP
 }
 
-// SetRules puts rules in force, all in one step.
+// SetRules puts rules in force, all in one step. It leaves VLANs and MAC addresses alone.
 func (p *Program) SetRules(r PortRules) error {
 	var word steerRule
 	if r.Core {
@@ -53,7 +53,11 @@ func (p *Program) SetRules(r PortRules) error {
 	case L2CPHost:
 		word |= steerRuleRULE_L2CP_HOST
 	}
-	if err := p.objs.Rules.Put(uint32(0), word); err != nil {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	port := p.port
+	port.Rule = word | port.Rule&steerRuleRULE_MAC
+	if err := p.setPort(port); err != nil {
 		return fmt.Errorf("set the rules of %s: %w", p.cfg.Name, err)
 	}
 	return nil

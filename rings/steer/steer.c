@@ -52,13 +52,14 @@ enum outcome {
 	OUTCOMES,
 };
 
-/* The rules of one port, one word so that a change is one store. */
+/* What a port does with frames, in one word so that a change is one store. */
 enum rule {
 	RULE_CORE = 1,
 	RULE_WHOLE = 2,
 	RULE_UNTAGGED = 4,
 	RULE_L2CP_DROP = 8,
 	RULE_L2CP_HOST = 16,
+	RULE_MAC = 32, /* struct port has a MAC */
 };
 
 /* What is known of an S-VLAN (or only VLAN) of a port. */
@@ -84,6 +85,11 @@ struct local {
 struct mac {
 	__u8 addr[ETH_ALEN];
 	__u16 zero;
+};
+
+struct port {
+	enum rule rule;
+	struct mac mac; /* one of macs, so that most ports need not look there */
 };
 
 struct pair {
@@ -114,8 +120,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, enum rule);
-} rules SEC(".maps");
+	__type(value, struct port);
+} this_port SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -308,16 +314,20 @@ static __always_inline enum outcome core_ipv6(const struct frame *f)
 }
 
 /* Frames to another station reach us in promiscuous mode, or flooded by a switch. */
-static __always_inline int is_own_mac(const struct ethhdr *eth)
+static __always_inline int is_own_mac(const struct port *p, const struct ethhdr *eth)
 {
+	const __u16 *dst = (void *)eth->h_dest, *own = (void *)p->mac.addr;
 	struct mac key = {};
 
+	if (p->rule & RULE_MAC && dst[0] == own[0] && dst[1] == own[1] && dst[2] == own[2])
+		return 1;
 	__builtin_memcpy(key.addr, eth->h_dest, ETH_ALEN);
 	return bpf_map_lookup_elem(&macs, &key) != 0;
 }
 
 /* Question 2. */
-static __always_inline enum outcome core_outcome(const struct frame *f, const struct ethhdr *eth)
+static __always_inline enum outcome core_outcome(const struct port *p, const struct frame *f,
+					       const struct ethhdr *eth)
 {
 	enum outcome o = OTHER;
 
@@ -325,18 +335,18 @@ static __always_inline enum outcome core_outcome(const struct frame *f, const st
 		o = core_ipv4(f);
 	else if (f->type == bpf_htons(ETH_P_IPV6))
 		o = core_ipv6(f);
-	if (o == DECAP_REDIRECTED && !is_own_mac(eth))
+	if (o == DECAP_REDIRECTED && !is_own_mac(p, eth))
 		return FOREIGN_MAC;
 	return o;
 }
 
-static __always_inline enum outcome decide(struct frame *f, struct ethhdr *eth, enum rule rule)
+static __always_inline enum outcome decide(const struct port *p, struct frame *f, struct ethhdr *eth)
 {
 	parse_tags(f, eth);
-	if (is_attached(f, rule))
-		return access_outcome(eth, rule);
-	if (rule & RULE_CORE)
-		return core_outcome(f, eth);
+	if (is_attached(f, p->rule))
+		return access_outcome(eth, p->rule);
+	if (p->rule & RULE_CORE)
+		return core_outcome(p, f, eth);
 	return OTHER;
 }
 
@@ -367,11 +377,11 @@ int xwire_steer(struct xdp_md *ctx)
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	struct frame f = {.end = (void *)(long)ctx->data_end};
 	__u32 zero = 0;
-	enum rule *rule = bpf_map_lookup_elem(&rules, &zero);
+	struct port *p = bpf_map_lookup_elem(&this_port, &zero);
 
-	if (!rule || (void *)(eth + 1) > f.end)
+	if (!p || (void *)(eth + 1) > f.end)
 		return XDP_PASS;
-	enum outcome o = decide(&f, eth, *rule);
+	enum outcome o = decide(p, &f, eth);
 	enum xdp_action action = act(ctx, &o);
 	__u64 *count = bpf_map_lookup_elem(&stats, &o);
 	if (count)

@@ -58,6 +58,12 @@ type steerPair struct {
 	Cvid uint16
 }
 
+type steerPort struct {
+	_    structs.HostLayout
+	Rule steerRule
+	Mac  steerMac
+}
+
 type steerRule uint32
 
 const (
@@ -66,6 +72,7 @@ const (
 	steerRuleRULE_UNTAGGED  steerRule = 4
 	steerRuleRULE_L2CP_DROP steerRule = 8
 	steerRuleRULE_L2CP_HOST steerRule = 16
+	steerRuleRULE_MAC       steerRule = 32
 )
 
 type steerSvlan uint32
@@ -82,10 +89,10 @@ const (
 	steerMapLocals      = "locals"
 	steerMapMacs        = "macs"
 	steerMapPairs       = "pairs"
-	steerMapRules       = "rules"
 	steerMapSockets     = "sockets"
 	steerMapStats       = "stats"
 	steerMapSvlans      = "svlans"
+	steerMapThisPort    = "this_port"
 	steerProgXwireSteer = "xwire_steer"
 )
 
@@ -138,13 +145,13 @@ type steerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type steerMapSpecs struct {
-	Locals  *ebpf.MapSpec `ebpf:"locals"`
-	Macs    *ebpf.MapSpec `ebpf:"macs"`
-	Pairs   *ebpf.MapSpec `ebpf:"pairs"`
-	Rules   *ebpf.MapSpec `ebpf:"rules"`
-	Sockets *ebpf.MapSpec `ebpf:"sockets"`
-	Stats   *ebpf.MapSpec `ebpf:"stats"`
-	Svlans  *ebpf.MapSpec `ebpf:"svlans"`
+	Locals   *ebpf.MapSpec `ebpf:"locals"`
+	Macs     *ebpf.MapSpec `ebpf:"macs"`
+	Pairs    *ebpf.MapSpec `ebpf:"pairs"`
+	Sockets  *ebpf.MapSpec `ebpf:"sockets"`
+	Stats    *ebpf.MapSpec `ebpf:"stats"`
+	Svlans   *ebpf.MapSpec `ebpf:"svlans"`
+	ThisPort *ebpf.MapSpec `ebpf:"this_port"`
 }
 
 // steerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -173,13 +180,13 @@ func (o *steerObjects) Close() error {
 //
 // It can be passed to loadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type steerMaps struct {
-	Locals  *ebpf.Map `ebpf:"locals"`
-	Macs    *ebpf.Map `ebpf:"macs"`
-	Pairs   *ebpf.Map `ebpf:"pairs"`
-	Rules   *ebpf.Map `ebpf:"rules"`
-	Sockets *ebpf.Map `ebpf:"sockets"`
-	Stats   *ebpf.Map `ebpf:"stats"`
-	Svlans  *ebpf.Map `ebpf:"svlans"`
+	Locals   *ebpf.Map `ebpf:"locals"`
+	Macs     *ebpf.Map `ebpf:"macs"`
+	Pairs    *ebpf.Map `ebpf:"pairs"`
+	Sockets  *ebpf.Map `ebpf:"sockets"`
+	Stats    *ebpf.Map `ebpf:"stats"`
+	Svlans   *ebpf.Map `ebpf:"svlans"`
+	ThisPort *ebpf.Map `ebpf:"this_port"`
 }
 
 func (m *steerMaps) Close() error {
@@ -187,10 +194,10 @@ func (m *steerMaps) Close() error {
 		m.Locals,
 		m.Macs,
 		m.Pairs,
-		m.Rules,
 		m.Sockets,
 		m.Stats,
 		m.Svlans,
+		m.ThisPort,
 	)
 }
 
