@@ -145,6 +145,23 @@ func checkEquation(t *testing.T, ports ...*Port) {
 	}
 }
 
+// settle waits until the ports receive nothing any more and no frame is on its way.
+func settle(t *testing.T, f *Fabric, ports ...*Port) {
+	t.Helper()
+	received := func() (n uint64) {
+		for _, p := range ports {
+			n += p.Status().Received
+		}
+		return n
+	}
+	eventually(t, "quiet", func() bool {
+		before := received()
+		time.Sleep(20 * time.Millisecond)
+		a := checkAudit(t, f)
+		return received() == before && a.Inbox == 0 && a.RX == 0
+	})
+}
+
 func checkAudit(t *testing.T, f *Fabric) Audit {
 	t.Helper()
 	a := f.Audit()

@@ -183,6 +183,13 @@ func (p *Port) open() error {
 		return fmt.Errorf("find interface: %w", err)
 	}
 	p.ifindex = nic.Index
+	for _, other := range p.fabric.ports {
+		for _, q := range other.queues {
+			if other.ifindex == p.ifindex && slices.Contains(p.config.Queues, q.number) {
+				return fmt.Errorf("bind queue %d: %w: port %s has it", q.number, unix.EBUSY, other.config.Name)
+			}
+		}
+	}
 	kinds := []*registration{p.fabric.copied}
 	switch p.config.Mode {
 	case ModeAuto:
