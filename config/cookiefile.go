@@ -126,7 +126,7 @@ func (l *loader) cookieSection(f *cookieFile, i int, d decoded) {
 		return
 	}
 	e := &cookieEntry{place: at}
-	l.keys(at, "session", d.table, "", e.set)
+	l.keys(at, "session", d, "", e.set)
 	f.entries[name] = e
 }
 

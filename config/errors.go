@@ -63,8 +63,12 @@ func (w Warning) String() string { return Error(w).Error() }
 // fault in [defaults] is one error, however many objects inherit it.
 func sortErrors(es []Error, order map[string]int) []Error {
 	slices.SortStableFunc(es, func(a, b Error) int {
-		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line),
-			cmp.Compare(a.Key, b.Key), cmp.Compare(a.Msg, b.Msg))
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line))
 	})
-	return slices.Compact(es)
+	seen := make(map[Error]bool, len(es))
+	return slices.DeleteFunc(es, func(e Error) bool {
+		again := seen[e]
+		seen[e] = true
+		return again
+	})
 }

@@ -27,7 +27,7 @@ func (l *loader) defaultsTable(at place, d decoded) {
 	if kind == "tunnel" {
 		set = func(r *reader, key string, v any) { new(tunnelDraft).set(r, key, v) }
 	}
-	l.keys(at, kind, d.table, "", func(r *reader, key string, v any) {
+	l.keys(at, kind, d, "", func(r *reader, key string, v any) {
 		before := len(l.errs)
 		set(r, key, v)
 		if len(l.errs) > before {

@@ -7,10 +7,10 @@ import (
 )
 
 // keys gives a table's values to set, one by one, and returns which keys were there.
-func (l *loader) keys(at place, kind string, m map[string]any, skip string, set func(r *reader, key string, v any)) (own keySet) {
+func (l *loader) keys(at place, kind string, d decoded, skip string, set func(r *reader, key string, v any)) (own keySet) {
 	t := tables[kind]
 	r := reader{l: l, at: at}
-	for key, v := range m {
+	for key, v := range d.all() {
 		if key == skip {
 			continue
 		}
@@ -40,7 +40,7 @@ func (l *loader) applianceTable(at place, d decoded) {
 	}
 	l.appliance = draft{place: at, exists: true}
 	l.builtin("appliance", at, l.cfg.Appliance.set)
-	l.keys(at, "appliance", d.table, "", l.cfg.Appliance.set)
+	l.keys(at, "appliance", d, "", l.cfg.Appliance.set)
 }
 
 // builtin applies the defaults of the table in defaults.go.
@@ -66,7 +66,7 @@ func (l *loader) portTable(at place, d decoded) {
 	p.Name = strings.Clone(name)
 	p.Pos = Pos{at.src.name, at.line("")}
 	l.builtin("port", at, p.set)
-	p.own = l.keys(at, "port", d.table, "", p.set)
+	p.own = l.keys(at, "port", d, "", p.set)
 	l.portByName[p.Name] = len(l.ports)
 	l.ports = append(l.ports, p)
 }
@@ -110,7 +110,7 @@ func (l *loader) tunnelTable(at place, d decoded) {
 	}
 	t.place, t.exists, t.broken = at, true, d.err != nil
 	t.Pos = Pos{at.src.name, at.line("")}
-	t.own = l.keys(at, "tunnel", d.table, "session", t.set)
+	t.own = l.keys(at, "tunnel", d, "session", t.set)
 	if _, ok := d.table["session"]; ok {
 		l.child(at, d, "session", "[tunnel.NAME.session.NAME]")
 	}
@@ -134,7 +134,7 @@ func (l *loader) sessionTable(at place, d decoded) {
 	i := len(t.Sessions) - 1
 	t.byName[t.Sessions[i].Name] = i
 	s := &t.Sessions[i]
-	t.sessions[i].own = l.keys(at, "session", d.table, "", s.set)
+	t.sessions[i].own = l.keys(at, "session", d, "", s.set)
 	if f, ok := d.table["cookie_file"].(string); ok && f != "" {
 		l.useCookieFile(at, t, i, f)
 	}

@@ -7,18 +7,40 @@ import (
 	"xwire/l2tp"
 )
 
-// PeerKinds are the systems that PeerCommands knows.
-var PeerKinds = []string{"linux", "cisco", "routeros"}
+// PeerKind is a system whose commands for the other end of a tunnel are known.
+type PeerKind string
+
+const (
+	PeerLinux    PeerKind = "linux"    // ip l2tp, iproute2
+	PeerCisco    PeerKind = "cisco"    // IOS, xconnect ... manual
+	PeerRouterOS PeerKind = "routeros" // MikroTik RouterOS 7
+)
+
+// PeerCommands returns the commands for the other ends of all enabled tunnels.
+func (c *Config) PeerCommands(kind PeerKind, cookies bool) (string, error) {
+	var all []string
+	for i := range c.Tunnels {
+		if !c.Tunnels[i].Enabled {
+			continue
+		}
+		text, err := c.Tunnels[i].PeerCommands(kind, cookies)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "\n"), nil
+}
 
 // PeerCommands returns the commands that set up the other end of a tunnel, with everything seen
 // from there: our peer address is its local one, what we send is what it expects. Cookies are in
 // them only if asked for.
-func (c *Config) PeerCommands(kind string, t *Tunnel, showCookies bool) (string, error) {
-	p := peer{t: t, show: showCookies}
+func (t *Tunnel) PeerCommands(kind PeerKind, cookies bool) (string, error) {
+	p := peer{t: t, show: cookies}
 	switch kind {
-	case "linux":
+	case PeerLinux:
 		p.linux()
-	case "cisco":
+	case PeerCisco:
 		if t.Encap != l2tp.EncapIP {
 			return "", fmt.Errorf(`tunnel %q: Cisco carries static L2TPv3 over IP protocol 115 only; use encap = "ip"`, t.Name)
 		}
@@ -26,10 +48,11 @@ func (c *Config) PeerCommands(kind string, t *Tunnel, showCookies bool) (string,
 			return "", fmt.Errorf("tunnel %q: no Cisco commands are known for an IPv6 tunnel", t.Name)
 		}
 		p.cisco()
-	case "routeros":
+	case PeerRouterOS:
 		p.routeros()
 	default:
-		return "", fmt.Errorf("peer %q is not known; use %s%s", kind, orList(PeerKinds), suggest(kind, PeerKinds))
+		known := []string{string(PeerLinux), string(PeerCisco), string(PeerRouterOS)}
+		return "", fmt.Errorf("peer %q is not known; use %s%s", string(kind), orList(known), suggest(string(kind), known))
 	}
 	return p.b.String(), nil
 }
@@ -69,7 +92,7 @@ func (p *peer) header(mark, system string) {
 	}
 	for _, s := range p.enabled() {
 		if s.TxCookie.Len()+s.RxCookies[0].Len() > 0 {
-			p.printf("%s Cookies are left out; ask with --show-cookies.\n", mark)
+			p.printf("%s Cookies are left out; ask for them to be shown.\n", mark)
 			return
 		}
 	}

@@ -2,6 +2,8 @@ package config
 
 import (
 	"cmp"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -230,6 +232,21 @@ func below(keys []toml.Key, name string) []toml.Key {
 		}
 	}
 	return out
+}
+
+// all ranges over a table. Where several keys may stand in one line their order is that of the
+// text, so that errors come in one order always.
+func (d decoded) all() iter.Seq2[string, any] {
+	if d.keys == nil {
+		return maps.All(d.table)
+	}
+	return func(yield func(string, any) bool) {
+		for _, n := range d.names() {
+			if !yield(n, d.table[n]) {
+				return
+			}
+		}
+	}
 }
 
 // names returns the keys of a table, in the order of the text where that is known.
