@@ -60,7 +60,8 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, v any) 
 // Status asks for the process as a whole.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var v Status
-	return v, c.get(ctx, "/v1/status", nil, &v)
+	err := c.get(ctx, "/v1/status", nil, &v)
+	return v, err
 }
 
 // Tunnels asks for all tunnels, in the order of the configuration.

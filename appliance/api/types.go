@@ -177,7 +177,6 @@ type Drop struct {
 type Worker struct {
 	Index          int     `json:"index"`
 	CPU            int     `json:"cpu"`
-	TID            int     `json:"tid"`
 	Parked         bool    `json:"parked"`
 	Rounds         uint64  `json:"rounds"`
 	Batches        uint64  `json:"batches"`
@@ -188,5 +187,4 @@ type Worker struct {
 	Kicks          uint64  `json:"tx_kicks"`
 	KicksSaved     uint64  `json:"tx_kicks_suppressed"`
 	BusySeconds    float64 `json:"busy_seconds"`
-	Held           int     `json:"held"`
 }

@@ -15,6 +15,7 @@ type Interface struct {
 	Name    string // of the device
 	Session string // "tunnel/session", for the alias
 	MTU     int    // bytes, without the Ethernet header
+	KeepMTU bool   // leave the MTU of an interface that exists: its operator may have changed it
 }
 
 // Binding is where an interface's frames are found on the trunk.
@@ -125,7 +126,7 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 		if l.Attrs().Name != w.Name {
 			t.config.Log.Info("local interface was renamed; its session stays bound to it", "interface", w.Name, "renamed", l.Attrs().Name)
 		}
-		if w.MTU > 0 && l.Attrs().MTU != w.MTU {
+		if w.MTU > 0 && !w.KeepMTU && l.Attrs().MTU != w.MTU {
 			if err := t.handle.LinkSetMTU(l, w.MTU); err != nil {
 				return Binding{}, fmt.Errorf("set MTU %d on %s: %w", w.MTU, w.Name, err)
 			}

@@ -217,14 +217,14 @@ func dropsText(ds []api.Drop, all bool) string {
 }
 
 func workersText(ws []api.Worker) string {
-	return table("WORKER\tCPU\tTHREAD\tSTATE\tBUSY S\tROUNDS\tBATCHES\tFRAMES\tPER BATCH\tPOLLS\tWAKE-UPS\tTX KICKS\tSUPPRESSED\tHELD", func(row func(string, ...any)) {
+	return table("WORKER\tCPU\tSTATE\tBUSY S\tROUNDS\tBATCHES\tFRAMES\tPER BATCH\tPOLLS\tWAKE-UPS\tTX KICKS\tSUPPRESSED", func(row func(string, ...any)) {
 		for _, w := range ws {
 			state := "running"
 			if w.Parked {
 				state = "parked"
 			}
-			row("%d\t%d\t%d\t%s\t%.3f\t%d\t%d\t%d\t%.1f\t%d\t%d\t%d\t%d\t%d", w.Index, w.CPU, w.TID, state, w.BusySeconds, w.Rounds,
-				w.Batches, w.Frames, w.FramesPerBatch, w.Polls, w.Wakeups, w.Kicks, w.KicksSaved, w.Held)
+			row("%d\t%d\t%s\t%.3f\t%d\t%d\t%d\t%.1f\t%d\t%d\t%d\t%d", w.Index, w.CPU, state, w.BusySeconds, w.Rounds,
+				w.Batches, w.Frames, w.FramesPerBatch, w.Polls, w.Wakeups, w.Kicks, w.KicksSaved)
 		}
 	})
 }

@@ -1,0 +1,204 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"xwire/appliance/api"
+	"xwire/appliance/host"
+	"xwire/appliance/nexthop"
+	"xwire/appliance/trunk"
+	"xwire/config"
+	"xwire/pw"
+	"xwire/rings"
+	"xwire/rings/steer"
+)
+
+// Options are what the command line says, as opposed to the configuration.
+type Options struct {
+	ConfigFile string       // where the configuration came from, for Status and LoadConfig
+	StateDir   string       // keeps the last configuration that ran; empty: none is kept
+	AutoPorts  bool         // take the interfaces that routes leave by as core ports
+	Version    string       // for Status and metrics
+	Log        *slog.Logger // nil: slog.Default()
+}
+
+// Appliance is one running xwire. Make it with New, run it once with Run.
+type Appliance struct {
+	o       Options
+	log     *slog.Logger
+	started time.Time
+	ready   atomic.Bool
+
+	// Settings taken from the configuration, which itself is let go once the tables are built.
+	settings config.Appliance
+	dir      string // of the control socket: journal and trunk state live beside it
+	workers  []int  // one CPU each
+
+	host     *host.Host
+	hops     *nexthop.Watcher
+	trunk    *trunk.Trunk // nil without local interfaces
+	table    *pw.Table
+	steering *steer.Steering
+	fabric   *rings.Fabric
+	arena    *rings.Arena
+
+	// mu guards all below. Workers never take it.
+	mu       sync.Mutex
+	ports    []*port // by index
+	tunnels  []tunnel
+	sessions []session // of a tunnel, next to each other
+	targets  map[nexthop.Key]*target
+	wake     chan struct{}  // has the supervisor look at once
+	plan     *config.Config // until build has used it
+}
+
+// New checks what a configuration asks for against the machine. It changes nothing on it.
+func New(cfg *config.Config, o Options) (*Appliance, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if cfg.AutoPorts() && !o.AutoPorts {
+		return nil, fmt.Errorf("run %s: it has no [port.NAME], and nothing is taken that was not named: add ports, or run with --auto-ports", o.ConfigFile)
+	}
+	a := &Appliance{
+		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg,
+		targets: make(map[nexthop.Key]*target), wake: make(chan struct{}, 1),
+	}
+	if a.settings.Control == "" {
+		a.settings.Control = api.DefaultSocket
+	}
+	a.dir = filepath.Dir(a.settings.Control)
+	return a, nil
+}
+
+// Run carries frames until ctx ends, then puts the host back as it was. It returns nil after a
+// clean stop. Local interfaces stay.
+func (a *Appliance) Run(ctx context.Context) (err error) {
+	control, err := listenControl(a.settings.Control)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+
+	// The parts end in the reverse order of their start: the first that fails ends all.
+	var parts sync.WaitGroup
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer parts.Wait()
+	defer cancel(nil)
+	start := func(name string, part func(context.Context) error) {
+		parts.Go(func() {
+			if err := part(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+
+	if err := a.build(ctx, start); err != nil {
+		return err
+	}
+	defer a.close()
+	start("control socket", func(ctx context.Context) error { return serve(ctx, control, a.control()) })
+	if a.settings.Metrics != "" {
+		l, h, err := a.metrics(a.settings.Metrics, a.settings.MetricsSessions)
+		if err != nil {
+			return err
+		}
+		start("metrics", func(ctx context.Context) error { return serve(ctx, l, h) })
+	}
+	err = a.supervise(ctx)
+	a.notify(daemon.SdNotifyStopping)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+// build makes everything that stands between the configuration and the first frame.
+func (a *Appliance) build(ctx context.Context, start func(string, func(context.Context) error)) error {
+	cfg := a.plan
+	var err error
+	if a.host, err = host.Open(a.dir); err != nil {
+		return err
+	}
+	if a.steering, err = steer.Load(); err != nil {
+		return err
+	}
+	if a.hops, err = nexthop.New(nexthop.Config{OnChange: a.hopsChanged, Log: a.log}); err != nil {
+		return err
+	}
+	a.makePorts(cfg)
+	if err := a.chooseWorkers(); err != nil {
+		return err
+	}
+	a.addKeys(cfg)
+	start("next hops", a.hops.Run)
+	a.awaitHops(ctx)
+	if err := a.makeTrunk(cfg); err != nil {
+		return err
+	}
+	if err := a.makeFabric(cfg); err != nil {
+		return err
+	}
+	if err := a.makeTunnels(cfg); err != nil {
+		return err
+	}
+	if err := a.makeSessions(cfg); err != nil {
+		return err
+	}
+	a.keepConfig(cfg)
+	a.plan = nil
+	// What was parsed is garbage now; at 100,000 sessions it is most of the memory.
+	debug.SetGCPercent(50)
+	debug.FreeOSMemory()
+	start("workers", a.fabric.Run)
+	return nil
+}
+
+// close puts the host back. The workers still run: ports must leave them first.
+func (a *Appliance) close() {
+	a.mu.Lock()
+	for _, p := range a.ports {
+		a.closePort(p)
+	}
+	a.mu.Unlock()
+	if a.hops != nil {
+		a.hops.Close()
+	}
+	if err := a.host.RestoreAll(); err != nil {
+		a.log.Error("put NIC settings back", "error", err)
+	}
+	if err := a.steering.Close(); err != nil {
+		a.log.Warn("close steering maps", "error", err)
+	}
+}
+
+// notify tells systemd; without it, nothing happens.
+func (a *Appliance) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		a.log.Warn("notify systemd", "error", err)
+	}
+}
+
+// residentBytes is the memory that the process has in RAM now.
+func residentBytes() uint64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, resident uint64
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		return 0
+	}
+	return resident * uint64(os.Getpagesize())
+}

@@ -1,0 +1,111 @@
+package appliance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"xwire/appliance/api"
+)
+
+// listenControl takes the control socket. A socket file that nobody listens on any more is
+// replaced; one that answers belongs to another xwire and is left alone.
+func listenControl(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make folder of control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if errors.Is(err, unix.EADDRINUSE) {
+		if c, dialErr := net.DialTimeout("unix", path, time.Second); dialErr == nil {
+			c.Close()
+			return nil, fmt.Errorf("listen on %s: another xwire answers there; stop it, or set [appliance] control", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("remove stale control socket: %w", err)
+		}
+		l, err = net.Listen("unix", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("set mode of control socket: %w", err)
+	}
+	return l, nil
+}
+
+// serve runs an HTTP server until ctx ends.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// control answers the paths that package api documents.
+func (a *Appliance) control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })
+	mux.HandleFunc("GET /v1/tunnels", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Tunnels()) })
+	mux.HandleFunc("GET /v1/sessions", a.serveSessions)
+	mux.HandleFunc("GET /v1/sessions/{session}", a.serveSession)
+	mux.HandleFunc("GET /v1/sessions/{tunnel}/{session}", a.serveSession)
+	mux.HandleFunc("GET /v1/ports", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Ports()) })
+	mux.HandleFunc("GET /v1/drops", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Drops()) })
+	mux.HandleFunc("GET /v1/workers", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Workers()) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, "no-such-path", fmt.Sprintf("%s %s is not served", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+func (a *Appliance) serveSessions(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	tunnel := q.Get("tunnel")
+	list, ok := a.Sessions(api.SessionQuery{Tunnel: tunnel, Errors: q.Get("errors") == "1", Cookies: q.Get("cookies") == "1"})
+	if !ok {
+		refuse(w, http.StatusNotFound, "no-such-tunnel", fmt.Sprintf("there is no tunnel %q", tunnel))
+		return
+	}
+	answer(w, list)
+}
+
+func (a *Appliance) serveSession(w http.ResponseWriter, r *http.Request) {
+	tunnel, name := r.PathValue("tunnel"), r.PathValue("session")
+	cookies := r.URL.Query().Get("cookies") == "1"
+	s, matches := a.Session(tunnel, name, cookies)
+	switch {
+	case matches == 1:
+		answer(w, s)
+	case matches > 1:
+		refuse(w, http.StatusConflict, "ambiguous-session", fmt.Sprintf("%d tunnels have a session %q: name it TUNNEL/%s", matches, name, name))
+	case tunnel != "":
+		refuse(w, http.StatusNotFound, "no-such-session", fmt.Sprintf("there is no session %q in a tunnel %q", name, tunnel))
+	default:
+		refuse(w, http.StatusNotFound, "no-such-session", fmt.Sprintf("there is no session %q", name))
+	}
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	// A reader that went away is no business of ours.
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func refuse(w http.ResponseWriter, status int, code, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(api.Error{Code: code, Text: text})
+}

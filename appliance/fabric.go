@@ -1,0 +1,75 @@
+package appliance
+
+import (
+	"fmt"
+
+	"xwire/config"
+	"xwire/pw"
+	"xwire/rings"
+)
+
+// wideMTU is the largest MTU whose frames, with two tags and any encapsulation, still fit a chunk
+// of 2048 bytes behind its 256 bytes of headroom, in every driver's zero-copy mode too.
+const wideMTU = 1700
+
+// spareQueues is room in the arena for ports that come later: those that a route brings
+// (--auto-ports) and those that return with more queues than they had.
+const spareQueues = 4
+
+// chooseWorkers makes one worker for each queue of the widest core port, and the table for them.
+func (a *Appliance) chooseWorkers() error {
+	allowed, err := allowedCPUs()
+	if err != nil {
+		return err
+	}
+	queues, node := 1, -1
+	for _, p := range a.ports {
+		info, err := a.host.Info(p.Interface)
+		if err != nil || !p.rules.Core {
+			continue
+		}
+		n := info.RxQueues
+		if len(p.Queues) > 0 {
+			n = len(p.Queues)
+		}
+		if n >= queues {
+			queues, node = n, info.NUMANode
+		}
+	}
+	if a.workers, err = chooseCPUs(a.settings.CPUs, allowed, numaCPUs(node), queues); err != nil {
+		return fmt.Errorf("choose CPUs ([appliance] cpus): %w", err)
+	}
+	a.table = pw.NewTable(len(a.workers))
+	return nil
+}
+
+// makeFabric makes the arena, large enough for every queue of every port, and the workers.
+func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
+	chunk := 2048
+	sizing := rings.Sizing{Workers: len(a.workers), Queues: make([]uint32, spareQueues)}
+	for _, p := range a.ports {
+		queues := 1
+		if info, err := a.host.Info(p.Interface); err == nil {
+			queues = max(info.RxQueues, 1)
+			if info.MTU > wideMTU {
+				chunk = 4096
+			}
+		}
+		if len(p.Queues) > 0 {
+			queues = len(p.Queues)
+		}
+		sizing.Queues = append(sizing.Queues, make([]uint32, queues)...)
+	}
+	a.arena, err = rings.NewArena(rings.ArenaConfig{ChunkSize: chunk, Chunks: sizing.Chunks(), HugePages: true})
+	if err != nil {
+		return fmt.Errorf("make arena of %d frames: %w", sizing.Chunks(), err)
+	}
+	workers := make([]rings.WorkerConfig, len(a.workers))
+	for i, cpu := range a.workers {
+		workers[i] = rings.WorkerConfig{CPU: cpu, Handler: a.table.Forwarder(i)}
+	}
+	if a.fabric, err = rings.NewFabric(rings.FabricConfig{Arena: a.arena, Workers: workers}); err != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package appliance
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"xwire/appliance/api"
+)
+
+// A metric is one Prometheus family and the value that it takes from T.
+type metric[T any] struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*T) float64
+}
+
+func newMetric[T any](name, help string, kind prometheus.ValueType, labels []string, value func(*T) float64) metric[T] {
+	return metric[T]{prometheus.NewDesc("xwire_"+name, help, labels, nil), kind, value}
+}
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+var (
+	buildInfo = prometheus.NewDesc("xwire_build_info", "Always 1; the labels tell the version.", []string{"version"}, nil)
+
+	sessionMetrics = func() []metric[api.Session] {
+		l := []string{"tunnel", "session"}
+		c := func(name, help string, value func(*api.Session) uint64) metric[api.Session] {
+			return newMetric("session_"+name, help, counter, l, func(s *api.Session) float64 { return float64(value(s)) })
+		}
+		return []metric[api.Session]{
+			newMetric("session_up", "1 if the session can carry frames.", gauge, l, func(s *api.Session) float64 { return flag(s.State == "up") }),
+			c("tx_packets_total", "Frames sent into the pseudowire.", func(s *api.Session) uint64 { return s.TxPackets }),
+			c("tx_bytes_total", "Bytes sent, L2TP header and payload.", func(s *api.Session) uint64 { return s.TxBytes }),
+			c("tx_errors_total", "Frames for the pseudowire that could not be sent.", func(s *api.Session) uint64 { return s.TxErrors }),
+			c("rx_packets_total", "Frames received from the pseudowire.", func(s *api.Session) uint64 { return s.RxPackets }),
+			c("rx_bytes_total", "Bytes received, L2TP header and payload.", func(s *api.Session) uint64 { return s.RxBytes }),
+			c("rx_errors_total", "Received frames discarded for any reason.", func(s *api.Session) uint64 { return s.RxErrors }),
+			c("rx_seq_discards_total", "Received frames discarded for their sequence number.", func(s *api.Session) uint64 { return s.RxSeqDiscards }),
+			c("rx_oos_packets_total", "Received frames out of sequence.", func(s *api.Session) uint64 { return s.RxOOSPackets }),
+			c("rx_cookie_discards_total", "Received frames with a wrong cookie.", func(s *api.Session) uint64 { return s.RxCookieDiscards }),
+			c("suspect_total", "Received frames that look as if the peer is set up otherwise.", func(s *api.Session) uint64 { return s.Suspect }),
+		}
+	}()
+
+	tunnelMetrics = []metric[api.Tunnel]{
+		newMetric("tunnel_up", "1 if the tunnel has a next hop.", gauge, []string{"tunnel"}, func(t *api.Tunnel) float64 { return flag(t.NextHop.State == "resolved") }),
+		newMetric("tunnel_rx_invalid_total", "Frames of a wrong version or too short.", counter, []string{"tunnel"}, func(t *api.Tunnel) float64 { return float64(t.RxInvalid) }),
+	}
+
+	portMetrics = func() []metric[api.Port] {
+		l := []string{"port", "interface"}
+		c := func(name, help string, value func(*api.Port) uint64) metric[api.Port] {
+			return newMetric("port_"+name, help, counter, l, func(p *api.Port) float64 { return float64(value(p)) })
+		}
+		return []metric[api.Port]{
+			newMetric("port_up", "1 if the port forwards.", gauge, l, func(p *api.Port) float64 { return flag(p.State == "up") }),
+			c("received_frames_total", "Frames that came to the port.", func(p *api.Port) uint64 { return p.Received }),
+			c("sent_frames_total", "Frames that came to the port and were sent on.", func(p *api.Port) uint64 { return p.Sent }),
+			c("transmitted_frames_total", "Frames that the port was given to send.", func(p *api.Port) uint64 { return p.Transmitted }),
+			newMetric("port_held_frames", "Frames of the port that are held now.", gauge, l, func(p *api.Port) float64 { return float64(p.Held) }),
+		}
+	}()
+
+	portDrops = prometheus.NewDesc("xwire_port_drops_total", "Frames that came to the port and were not sent on.", []string{"port", "interface", "reason"}, nil)
+
+	workerMetrics = []metric[api.Worker]{
+		newMetric("worker_busy_seconds_total", "Time not parked.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return w.BusySeconds }),
+		newMetric("worker_frames_total", "Frames taken in.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.Frames) }),
+		newMetric("worker_batches_total", "Batches taken in.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.Batches) }),
+	}
+)
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func send[T any](ch chan<- prometheus.Metric, ms []metric[T], v *T, labels ...string) {
+	for _, m := range ms {
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(v), labels...)
+	}
+}
+
+// collector makes metrics of the same structures that the control socket serves.
+type collector struct {
+	a        *Appliance
+	sessions bool
+}
+
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- buildInfo
+	ch <- portDrops
+	describe(ch, sessionMetrics)
+	describe(ch, tunnelMetrics)
+	describe(ch, portMetrics)
+	describe(ch, workerMetrics)
+}
+
+func describe[T any](ch chan<- *prometheus.Desc, ms []metric[T]) {
+	for _, m := range ms {
+		ch <- m.desc
+	}
+}
+
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(buildInfo, gauge, 1, c.a.o.Version)
+	for _, t := range c.a.Tunnels() {
+		send(ch, tunnelMetrics, &t, t.Name)
+	}
+	if c.sessions {
+		list, _ := c.a.Sessions(api.SessionQuery{})
+		for i := range list {
+			send(ch, sessionMetrics, &list[i], list[i].Tunnel, list[i].Name)
+		}
+	}
+	for _, p := range c.a.Ports() {
+		send(ch, portMetrics, &p, p.Name, p.Interface)
+		for reason, n := range p.Drops {
+			ch <- prometheus.MustNewConstMetric(portDrops, counter, float64(n), p.Name, p.Interface, reason)
+		}
+	}
+	for _, w := range c.a.Workers() {
+		send(ch, workerMetrics, &w, strconv.Itoa(w.Index), strconv.Itoa(w.CPU))
+	}
+}
+
+// metrics opens the Prometheus endpoint.
+func (a *Appliance) metrics(address string, sessions bool) (net.Listener, http.Handler, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen for metrics ([appliance] metrics = %q): %w", address, err)
+	}
+	r := prometheus.NewRegistry()
+	if err := r.Register(collector{a, sessions}); err != nil {
+		l.Close()
+		return nil, nil, fmt.Errorf("register metrics: %w", err)
+	}
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+	return l, mux, nil
+}

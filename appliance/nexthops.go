@@ -1,0 +1,128 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"xwire/appliance/nexthop"
+	"xwire/config"
+	"xwire/l2tp"
+	"xwire/pw"
+)
+
+// target is one (peer, local, VRF) that tunnels send to. Tunnels that share it share its next
+// hop in the table, so that a neighbour's new MAC is one store.
+type target struct {
+	id  pw.NextHopID
+	hop nexthop.Hop
+}
+
+// addKeys asks for the next hops of all tunnels.
+func (a *Appliance) addKeys(cfg *config.Config) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var keys []nexthop.Key
+	for i := range cfg.Tunnels {
+		key := hopKey(&cfg.Tunnels[i])
+		if !cfg.Tunnels[i].Enabled || a.targets[key] != nil {
+			continue
+		}
+		a.targets[key] = &target{
+			id:  a.table.AddNextHop(pw.NextHop{Port: pw.NoPort}),
+			hop: nexthop.Hop{Key: key, State: nexthop.NoRoute, Reason: "not looked up yet"},
+		}
+		keys = append(keys, key)
+	}
+	a.hops.Add(keys...)
+}
+
+// awaitHops gives the first answers a moment: the MTU of a local interface follows from the route.
+func (a *Appliance) awaitHops(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for len(a.hops.Snapshot()) < len(a.targets) && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// hopsChanged moves next hops into the table as the kernel's tables change.
+func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range hops {
+		t := a.targets[h.Key]
+		if t == nil {
+			continue
+		}
+		t.hop = h
+		if p := a.portOf(h.Ifindex); p != nil && p.opened.program != nil && h.Src != (l2tp.MAC{}) && h.Src != p.opened.info.MAC {
+			// A VLAN or macvlan device over the port may have a MAC of its own.
+			if err := p.opened.program.AddMAC(h.Src); err != nil {
+				a.log.Warn("steer second MAC", "port", p.Name, "error", err)
+			}
+		}
+		a.table.SetNextHop(t.id, a.nextHop(h))
+		level := slog.LevelInfo
+		if len(hops) > 8 {
+			level = slog.LevelDebug
+		}
+		a.log.Log(context.Background(), level, "next hop", "peer", h.Key.Peer, "state", h.State.String(), "reason", h.Reason)
+		if h.State == nexthop.NotAPort && a.o.AutoPorts {
+			a.takePort(h.Ifindex)
+		}
+	}
+}
+
+// nextHop is what the table needs to know of a hop.
+func (a *Appliance) nextHop(h nexthop.Hop) pw.NextHop {
+	if h.State != nexthop.Resolved {
+		return pw.NextHop{Port: pw.NoPort}
+	}
+	p := a.portOf(h.Ifindex)
+	if p == nil {
+		return pw.NextHop{Port: pw.NoPort}
+	}
+	return pw.NextHop{Port: p.index, Src: h.Src, Dst: h.Dst, Tags: h.Tags, MTU: h.MTU}
+}
+
+func (a *Appliance) portOf(ifindex int) *port {
+	for _, p := range a.ports {
+		if p.opened != nil && p.opened.info.Ifindex == ifindex {
+			return p
+		}
+	}
+	return nil
+}
+
+// takePort makes a core port of an interface that a route leaves by (--auto-ports). The supervisor
+// opens it in its next round.
+func (a *Appliance) takePort(ifindex int) {
+	info, err := a.host.InfoByIndex(ifindex)
+	if err != nil {
+		a.log.Warn("look up interface of route", "ifindex", ifindex, "error", err)
+		return
+	}
+	for _, p := range a.ports {
+		if p.Interface == info.Name {
+			return
+		}
+	}
+	p := &port{auto: true}
+	p.Name, p.Interface = info.Name, info.Name
+	p.rules.Core = true
+	a.addPort(p)
+	a.log.Info("port taken for a route", "interface", info.Name)
+	a.wakeSupervisor()
+}
+
+func hopText(h nexthop.Hop) string {
+	if h.Reason != "" {
+		return h.Reason
+	}
+	return fmt.Sprintf("next hop: %s", h.State)
+}

@@ -1,0 +1,256 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"xwire/appliance/host"
+	"xwire/config"
+	"xwire/pw"
+	"xwire/rings"
+	"xwire/rings/steer"
+)
+
+// retryPort is how long a port that could not be opened waits for the next try.
+const retryPort = time.Second
+
+// tags is one pair of VLANs that a port's sessions take: single tags have no outer.
+type tags struct{ outer, inner uint16 }
+
+// port is one [port.NAME], or the trunk of local interfaces. It exists whether its interface does
+// or not; opened is what it has while the interface is ours.
+type port struct {
+	config.Port
+	index  uint16
+	trunk  bool
+	auto   bool // taken for a route, not named
+	rules  steer.PortRules
+	vlans  []tags
+	opened *opened
+	reason string           // why it is not open, or not up
+	retry  time.Time        // not before
+	told   string           // the last reason that was logged
+	last   rings.PortStatus // of the last opening, while it is closed; the rings go on counting where they were
+	l2cp   uint64           // frames dropped by earlier steering programs
+}
+
+// opened is a port's hold on its interface, in the order in which it was taken.
+type opened struct {
+	info    host.InterfaceInfo
+	plan    host.Plan
+	promisc io.Closer // attachment ports only
+	program *steer.Program
+	rings   *rings.Port
+	down    bool
+}
+
+// makePorts lists the ports of the configuration and what their sessions ask of each.
+func (a *Appliance) makePorts(cfg *config.Config) {
+	byName := make(map[string]*port)
+	for _, c := range cfg.Ports {
+		p := a.addPort(&port{Port: c})
+		byName[c.Name] = p
+	}
+	for i := range cfg.Tunnels {
+		for j := range cfg.Tunnels[i].Sessions {
+			s := &cfg.Tunnels[i].Sessions[j]
+			if p := byName[s.Attach]; p != nil && s.Enabled && cfg.Tunnels[i].Enabled {
+				p.attach(s)
+			}
+		}
+	}
+	for _, p := range a.ports {
+		p.rules.Core = !p.rules.Whole
+		p.rules.L2CP = steer.L2CP(p.L2CP)
+	}
+}
+
+func (a *Appliance) addPort(p *port) *port {
+	p.index = uint16(len(a.ports))
+	p.reason = "not opened yet"
+	a.ports = append(a.ports, p)
+	return p
+}
+
+// attach notes which frames of the port are a session's.
+func (p *port) attach(s *config.Session) {
+	switch v := s.VLAN; v.Kind {
+	case config.VLANAll:
+		p.rules.Whole = true
+	case config.VLANUntagged:
+		p.rules.Untagged = true
+	case config.VLANQinQ:
+		p.vlans = append(p.vlans, tags{v.Lo, v.C})
+	default:
+		for vid := v.Lo; vid <= v.Hi; vid++ {
+			p.vlans = append(p.vlans, tags{vid, steer.AnyVLAN})
+		}
+	}
+}
+
+// access tells whether attachment circuits lie on the port.
+func (p *port) access() bool { return p.rules.Whole || p.rules.Untagged || len(p.vlans) > 0 }
+
+// openPorts tries each port that is not open and whose time has come. It reports whether any
+// was opened or lost.
+func (a *Appliance) openPorts(now time.Time) {
+	for _, p := range a.ports {
+		if p.opened != nil || now.Before(p.retry) {
+			continue
+		}
+		p.retry = now.Add(retryPort)
+		if err := a.openPort(p); err != nil {
+			p.reason = err.Error()
+			if p.told != p.reason {
+				p.told = p.reason
+				a.log.Warn("port waits", "port", p.Name, "interface", p.Interface, "reason", p.reason)
+			}
+			continue
+		}
+		p.reason, p.told = "", ""
+		a.log.Info("port open", "port", p.Name, "interface", p.Interface, "mode", p.opened.rings.Mode().String(),
+			"driver", p.opened.info.Driver, "queues", len(p.opened.rings.Sockets()))
+	}
+	a.tellPorts()
+}
+
+// openPort takes the interface: settings, promiscuity, program, sockets, and last the map that
+// lets frames come. What was taken before a failure is given back.
+func (a *Appliance) openPort(p *port) (err error) {
+	o := &opened{}
+	p.opened = o
+	defer func() {
+		if err != nil {
+			a.closePort(p)
+		}
+	}()
+	if o.info, err = a.host.Info(p.Interface); err != nil {
+		return fmt.Errorf("look up interface %s: %w", p.Interface, err)
+	}
+	role := host.Core
+	if p.access() {
+		role |= host.Access
+	}
+	if o.plan, err = a.host.Plan(host.Request{Interface: p.Interface, Role: role, Queues: p.Queues}); err != nil {
+		return err
+	}
+	for _, w := range o.plan.Warnings {
+		a.log.Warn("NIC setting", "port", p.Name, "interface", p.Interface, "warning", w)
+	}
+	if err = a.host.Apply(o.plan); err != nil {
+		return fmt.Errorf("change settings of %s: %w", p.Interface, err)
+	}
+	if p.access() && !p.trunk {
+		if o.promisc, err = a.host.Promiscuous(p.Interface); err != nil {
+			return fmt.Errorf("make %s promiscuous: %w", p.Interface, err)
+		}
+	}
+	if err = a.attachProgram(p); err != nil {
+		return err
+	}
+	mode := rings.Mode(p.Mode)
+	if !o.program.Native() {
+		mode = rings.ModeSKB
+	}
+	if o.rings, err = a.fabric.AddPort(rings.PortConfig{
+		Index: p.index, Name: p.Name, Interface: p.Interface, Queues: p.Queues, Mode: mode,
+	}); err != nil {
+		return fmt.Errorf("open queues of %s: %w", p.Interface, err)
+	}
+	a.table.SetPort(p.index, p.spec())
+	for _, s := range o.rings.Sockets() {
+		if err = o.program.Register(s.Queue, s.FD); err != nil {
+			return fmt.Errorf("steer queue %d of %s: %w", s.Queue, p.Interface, err)
+		}
+	}
+	return nil
+}
+
+// attachProgram attaches the steering program: natively, or, where the driver cannot and the
+// configuration leaves the choice, in the generic path.
+func (a *Appliance) attachProgram(p *port) (err error) {
+	o := p.opened
+	at := steer.AttachConfig{Ifindex: o.info.Ifindex, Name: p.Interface, Native: p.Mode != config.ModeSKB, Queues: uint32(max(o.info.RxQueues, 1))}
+	o.program, err = a.steering.Attach(at)
+	if err != nil && at.Native && p.Mode == config.ModeAuto && genericMayHelp(err) {
+		a.log.Warn("driver takes no native XDP program, falling back to skb mode", "port", p.Name, "interface", p.Interface, "error", err)
+		at.Native = false
+		o.program, err = a.steering.Attach(at)
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.program.SetRules(p.rules); err != nil {
+		return fmt.Errorf("set steering rules of %s: %w", p.Interface, err)
+	}
+	if err := o.program.AddMAC(o.info.MAC); err != nil {
+		return fmt.Errorf("steer %s: %w", p.Interface, err)
+	}
+	for _, v := range p.vlans {
+		if err := o.program.AddVLAN(v.outer, v.inner); err != nil {
+			return fmt.Errorf("steer VLAN %d.%d of %s: %w", v.outer, v.inner, p.Interface, err)
+		}
+	}
+	return nil
+}
+
+// genericMayHelp tells whether a refusal of a native program is about the driver: no XDP at all,
+// or an MTU that its XDP path does not take.
+func genericMayHelp(err error) bool {
+	return slices.ContainsFunc([]error{unix.EOPNOTSUPP, unix.ERANGE, unix.EINVAL}, func(e error) bool { return errors.Is(err, e) })
+}
+
+// closePort gives the interface back, in the reverse order. It works on a port half open, and on
+// one whose interface has gone.
+func (a *Appliance) closePort(p *port) {
+	o := p.opened
+	if o == nil {
+		return
+	}
+	p.opened = nil
+	warn := func(what string, err error) {
+		if err != nil {
+			a.log.Warn(what, "port", p.Name, "interface", p.Interface, "error", err)
+		}
+	}
+	if o.rings != nil {
+		for _, s := range o.rings.Sockets() {
+			// Fails when the map is gone already, which is what is wanted.
+			_ = o.program.Unregister(s.Queue)
+		}
+		warn("close queues", a.fabric.RemovePort(o.rings))
+		p.last = o.rings.Status()
+	}
+	if o.program != nil {
+		if s, err := o.program.Stats(); err == nil {
+			p.l2cp += s.L2CPDropped
+		}
+		warn("detach steering program", o.program.Close())
+	}
+	if o.promisc != nil {
+		warn("leave promiscuous mode", o.promisc.Close())
+	}
+	warn("put NIC settings back", a.host.Restore(p.Interface))
+	a.tellPorts()
+}
+
+// tellPorts lets next hops know which interfaces are ours now.
+func (a *Appliance) tellPorts() {
+	var indexes []int
+	for _, p := range a.ports {
+		if p.opened != nil && p.opened.rings != nil && !p.trunk {
+			indexes = append(indexes, p.opened.info.Ifindex)
+		}
+	}
+	a.hops.SetPorts(indexes)
+}
+
+// spec is what the table must know of the port.
+func (p *port) spec() pw.PortSpec {
+	return pw.PortSpec{Core: p.rules.Core, MTU: p.opened.info.MTU}
+}

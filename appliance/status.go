@@ -1,0 +1,295 @@
+package appliance
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"xwire/appliance/api"
+	"xwire/appliance/nexthop"
+	"xwire/l2tp"
+	"xwire/pw"
+	"xwire/rings"
+)
+
+// Status tells of the process as a whole.
+func (a *Appliance) Status() api.Status {
+	s := api.Status{
+		Version: a.o.Version, PID: os.Getpid(), Started: a.started, UptimeSeconds: time.Since(a.started).Seconds(),
+		Config: a.o.ConfigFile, Ready: a.ready.Load(), Sessions: len(a.sessions), Tunnels: len(a.tunnels),
+		Workers: len(a.workers), ResidentBytes: residentBytes(), Waiting: a.waiting(),
+		Arena: api.Arena{ChunkBytes: a.arena.ChunkSize(), Chunks: a.arena.Chunks(), HugePages: a.arena.HugePages()},
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.Ports = len(a.ports)
+	for _, p := range a.ports {
+		if p.opened != nil && !p.opened.down {
+			s.PortsUp++
+		}
+	}
+	for i := range a.tunnels {
+		if t := a.tunnels[i].target; t != nil && t.hop.State == nexthop.Resolved {
+			s.TunnelsUp++
+		}
+	}
+	return s
+}
+
+// Tunnels lists all tunnels in the order of the configuration.
+func (a *Appliance) Tunnels() []api.Tunnel {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := make([]api.Tunnel, 0, len(a.tunnels))
+	for i := range a.tunnels {
+		list = append(list, a.apiTunnel(&a.tunnels[i]))
+	}
+	return list
+}
+
+func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
+	v := api.Tunnel{
+		Name: t.name, Description: t.description, Enabled: t.enabled, TunnelID: t.tid, PeerTunnel: t.ptid, VRF: t.vrf,
+		Version: "l2tpv3", SessionCount: t.sessions, NextHop: api.NextHop{State: "disabled"},
+	}
+	spec, _, ok := a.table.Tunnel(t.id)
+	if !t.enabled || !ok {
+		return v
+	}
+	v.Encap, v.Local, v.Peer = spec.Encap.String(), spec.Local.Addr().String(), spec.Peer.Addr().String()
+	if spec.Encap == l2tp.EncapUDP {
+		v.LocalPort, v.PeerPort = spec.Local.Port(), spec.Peer.Port()
+		tx, rx := spec.UDPChecksumTx, !spec.UDPZeroChecksumRx
+		if spec.Local.Addr().Is4() {
+			v.Checksum = &tx
+		} else {
+			v.ChecksumTx, v.ChecksumRx = &tx, &rx
+		}
+	}
+	h := t.target.hop
+	v.NextHop = api.NextHop{State: h.State.String(), Reason: h.Reason, MTU: h.MTU}
+	if !h.Since.IsZero() {
+		v.NextHop.Since = &h.Since
+	}
+	if p := a.portOf(h.Ifindex); p != nil {
+		v.NextHop.Port, v.NextHop.Interface = p.Name, p.Interface
+	}
+	if h.State == nexthop.Resolved {
+		v.NextHop.Lladdr = macText(h.Dst)
+		for _, tag := range h.Tags {
+			v.NextHop.VLANs = append(v.NextHop.VLANs, int(tag.TCI&0xfff))
+		}
+	}
+	v.Statistics = statistics(a.table.TunnelCounters(t.id))
+	return v
+}
+
+func macText(m l2tp.MAC) string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
+
+func statistics(c pw.Counters) api.Statistics {
+	return api.Statistics{
+		TxPackets: c.TxPackets, TxBytes: c.TxBytes, TxErrors: c.TxErrors,
+		RxPackets: c.RxPackets, RxBytes: c.RxBytes, RxErrors: c.RxErrors,
+		RxSeqDiscards: c.RxSeqDiscards, RxOOSPackets: c.RxOOSPackets,
+		RxCookieDiscards: c.RxCookieDiscards, RxInvalid: c.RxInvalid,
+	}
+}
+
+// Sessions lists the sessions that a query asks for, in the order of the configuration. It
+// reports false for a tunnel that does not exist.
+func (a *Appliance) Sessions(q api.SessionQuery) ([]api.Session, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found := q.Tunnel == ""
+	list := []api.Session{}
+	for i := range a.tunnels {
+		t := &a.tunnels[i]
+		if q.Tunnel != "" && q.Tunnel != t.name {
+			continue
+		}
+		found = true
+		for j := range a.sessions[t.first : t.first+t.sessions] {
+			s := a.apiSession(&a.sessions[t.first+j], q.Cookies)
+			if q.Errors && s.TxErrors+s.RxErrors+s.RxCookieDiscards+s.RxSeqDiscards+s.Suspect == 0 {
+				continue
+			}
+			list = append(list, s)
+		}
+	}
+	return list, found
+}
+
+// Session gives one session and the number of sessions that fit the name; an empty tunnel fits all.
+func (a *Appliance) Session(tunnel, name string, cookies bool) (found api.Session, matches int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.sessions {
+		s := &a.sessions[i]
+		if s.name == name && (tunnel == "" || a.tunnels[s.tunnel].name == tunnel) {
+			found = a.apiSession(s, cookies)
+			matches++
+		}
+	}
+	return found, matches
+}
+
+func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
+	t := &a.tunnels[s.tunnel]
+	v := api.Session{
+		Name: s.name, Tunnel: t.name, Description: s.description, Enabled: s.enabled, TunnelID: t.tid, PeerTunnelID: t.ptid,
+		Interface: s.local, PWVLAN: s.pwvlan, MTU: int(s.mtu), State: "disabled", CookieFrames: []uint64{},
+	}
+	if !s.standing {
+		if s.enabled {
+			v.State, v.Reason = "waiting", s.reason
+		}
+		return v
+	}
+	spec, ok := a.table.Session(s.id)
+	if !ok {
+		return v
+	}
+	v.SessionID, v.PeerSessionID = spec.SID, spec.PSID
+	v.Pseudowire, v.L2SpecType = spec.Type.String(), spec.Sublayer.String()
+	v.CookieBytes = spec.TxCookie.Len()
+	for i := range spec.RxCookieCount {
+		v.PeerCookieBytes = spec.RxCookies[i].Len()
+	}
+	if cookies {
+		v.Cookie = spec.TxCookie.Hex()
+		for i := range spec.RxCookieCount {
+			v.PeerCookie = append(v.PeerCookie, spec.RxCookies[i].Hex())
+		}
+	}
+	c := a.table.SessionCounters(s.id)
+	v.Statistics = statistics(c)
+	v.CookieFrames = append(v.CookieFrames, c.RxCookie[:spec.RxCookieCount]...)
+	v.Suspect, v.SublayerBits, v.OAM, v.Fragments = c.Suspect, c.SublayerBits, c.RxOAM, c.RxFragments
+	if c.Suspect > 0 {
+		v.Suspicion = a.table.Suspicion(s.id).String()
+	}
+	p := a.ports[spec.AC.Port]
+	if s.local == "" {
+		v.Port, v.VLAN = p.Name, spec.AC.VLAN.String()
+	}
+	switch hop := t.target.hop; {
+	case p.opened == nil:
+		v.State, v.Reason = "waiting", "port "+p.Name+": "+p.reason
+	case hop.State != nexthop.Resolved:
+		v.State, v.Reason = "waiting", hopText(hop)
+	default:
+		v.State = "up"
+	}
+	return v
+}
+
+// Ports lists all ports in the order of the configuration, the trunk of local interfaces last.
+func (a *Appliance) Ports() []api.Port {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := make([]api.Port, 0, len(a.ports))
+	for _, p := range a.ports {
+		v := api.Port{Name: p.Name, Description: p.Description, Interface: p.Interface, Index: int(p.index), State: "waiting", Reason: p.reason}
+		s, l2cp := p.last, p.l2cp
+		if o := p.opened; o != nil {
+			s = o.rings.Status()
+			if program, err := o.program.Stats(); err == nil {
+				l2cp += program.L2CPDropped
+			}
+			v.State, v.Ifindex, v.Driver, v.MTU = "up", o.info.Ifindex, o.info.Driver, o.info.MTU
+			if o.down {
+				v.State = "down"
+			}
+			v.Mode, v.Held = o.rings.Mode().String(), s.Held
+			for _, q := range s.Queues {
+				v.Queues = append(v.Queues, api.Queue{
+					Queue: q.Queue, Worker: q.Worker,
+					RxDropped: q.Statistics.Rx_dropped, RxInvalidDescs: q.Statistics.Rx_invalid_descs,
+					TxInvalidDescs: q.Statistics.Tx_invalid_descs, RxRingFull: q.Statistics.Rx_ring_full,
+					RxFillRingEmpty: q.Statistics.Rx_fill_ring_empty_descs, TxRingEmpty: q.Statistics.Tx_ring_empty_descs,
+				})
+			}
+			for _, ch := range o.plan.Changes {
+				v.Changes = append(v.Changes, fmt.Sprintf("%s of %s from %s to %s: %s", ch.Setting, ch.Interface, ch.From, ch.To, ch.Why))
+			}
+		}
+		v.Received, v.Sent, v.Transmitted, v.Drops = s.Received+l2cp, s.Sent, s.Transmitted, map[string]uint64{}
+		if l2cp > 0 {
+			v.Drops["l2cp"] = l2cp
+		}
+		for reason, n := range s.Drops {
+			if n > 0 {
+				v.Drops[reason] += n
+			}
+		}
+		for reason, n := range a.table.PortDrops(p.index) {
+			if n > 0 {
+				v.Drops[pw.Drop(reason).String()] += n
+			}
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// Drops lists every reason not to forward a frame, the table's first and then the rings' by name.
+func (a *Appliance) Drops() []api.Drop {
+	frames := make(map[string]map[string]uint64)
+	for _, p := range a.Ports() {
+		for reason, n := range p.Drops {
+			if frames[reason] == nil {
+				frames[reason] = make(map[string]uint64)
+			}
+			frames[reason][p.Name] += n
+		}
+	}
+	var list []api.Drop
+	add := func(reason, help string) {
+		d := api.Drop{Reason: reason, Help: help, Ports: frames[reason]}
+		for _, n := range d.Ports {
+			d.Frames += n
+		}
+		list = append(list, d)
+		delete(frames, reason)
+	}
+	for _, d := range pw.AllDrops() {
+		add(d.String(), d.Help())
+	}
+	add("l2cp", "A layer 2 control frame (STP, LACP, LLDP), as l2cp = \"drop\" asks.")
+	for d := range rings.NumDrops {
+		add(d.String(), d.Help())
+	}
+	for _, reason := range slices.Sorted(maps.Keys(rings.KernelDrops())) {
+		add(reason, rings.KernelDrops()[reason])
+	}
+	rest := make([]string, 0, len(frames))
+	for reason := range frames {
+		rest = append(rest, reason)
+	}
+	slices.SortFunc(rest, strings.Compare)
+	for _, reason := range rest {
+		add(reason, "")
+	}
+	return list
+}
+
+// Workers lists the workers and what their rounds did.
+func (a *Appliance) Workers() []api.Worker {
+	var list []api.Worker
+	for _, w := range a.fabric.WorkerStatus() {
+		v := api.Worker{
+			Index: w.Index, CPU: w.CPU, Parked: w.Parked, Rounds: w.Rounds, Batches: w.Batches, Frames: w.Frames,
+			Polls: w.Polls, Wakeups: w.Wakeups, Kicks: w.Kicks, KicksSaved: w.KicksSuppressed, BusySeconds: w.Busy.Seconds(),
+		}
+		if w.Batches > 0 {
+			v.FramesPerBatch = float64(w.Frames) / float64(w.Batches)
+		}
+		list = append(list, v)
+	}
+	return list
+}

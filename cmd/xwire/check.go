@@ -1,0 +1,60 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"xwire/config"
+)
+
+func (e *env) checkCommand() *cobra.Command {
+	var asJSON, cookies, defaults bool
+	var coreMTU int
+	var peer string
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check a configuration and print what would run",
+		Long: `Check a configuration and print what would run: ports, tunnels, sessions, the overhead and MTU of
+each. No privilege is needed and no NIC is touched. All errors of the file are printed, each with
+its line and key.`,
+		Args: usageArgs(func(cmd *cobra.Command, args []string) error {
+			if defaults {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		}),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if defaults {
+				return config.WriteDefaults(e.stdout)
+			}
+			cfg, err := config.Load(args[0])
+			if err != nil {
+				return err
+			}
+			if peer != "" {
+				text, err := cfg.PeerCommands(config.PeerKind(peer), cookies)
+				if err != nil {
+					return usageError{err}
+				}
+				_, err = fmt.Fprint(e.stdout, text)
+				return err
+			}
+			report := cfg.Report(coreMTU)
+			if asJSON {
+				enc := json.NewEncoder(e.stdout)
+				enc.SetIndent("", "  ")
+				return enc.Encode(report)
+			}
+			return report.WriteText(e.stdout)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.IntVar(&coreMTU, "core-mtu", 1500, "MTU of the path to the peers, in `BYTES`")
+	f.StringVar(&peer, "peer", "", "print the commands for the other end: `KIND` linux, cisco or routeros")
+	f.BoolVar(&cookies, "cookies", false, "with --peer: print cookies in clear")
+	f.BoolVar(&defaults, "defaults", false, "print every key with its default, instead of checking a file")
+	return cmd
+}
