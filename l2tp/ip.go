@@ -52,6 +52,12 @@ func (p IPv4) Encode(f *IPv4Fields) {
 	clear(p[10:12])
 	copy(p[12:16], f.Src[:])
 	copy(p[16:20], f.Dst[:])
+	p.SetChecksum()
+}
+
+// SetChecksum computes "Header Checksum" of a header without options.
+func (p IPv4) SetChecksum() {
+	clear(p[10:12])
 	binary.BigEndian.PutUint16(p[10:], ^Sum(0, p[:IPv4Len]))
 }
 

@@ -1,0 +1,93 @@
+package pw
+
+import "sync/atomic"
+
+// Counters are a session's. The first ten carry the kernel's names; the byte counters count the
+// L2TP header (over UDP including its flags word) and the payload, without UDP and IP, as the
+// kernel's do.
+type Counters struct {
+	TxPackets        uint64 // encapsulated and given to a core port
+	TxBytes          uint64
+	TxErrors         uint64 // for this session, but could not be encapsulated
+	RxPackets        uint64 // passed cookie and sublayer, delivered or not
+	RxBytes          uint64
+	RxSeqDiscards    uint64
+	RxOOSPackets     uint64
+	RxErrors         uint64 // every frame of this session that was not delivered, whatever the reason
+	RxCookieDiscards uint64
+	RxInvalid        uint64    // tunnels only: wrong version, or too short for cookie and sublayer
+	RxCookie         [2]uint64 // frames accepted by the first and by the second rx cookie
+	RxOAM            uint64    // dropped for the V bit
+	RxFragments      uint64    // dropped for the B or E bit
+	SublayerBits     uint64    // accepted with reserved bits set in the sublayer
+	Suspect          uint64    // frames that look as if the peer's settings were different; see Suspicion
+}
+
+// sessionCounters are one worker's counts for one session slot: two cache lines, of which
+// forwarding touches the first only.
+type sessionCounters struct {
+	txPackets, txBytes, rxPackets, rxBytes counter
+	rxCookie                               [2]counter
+	sublayerBits, suspect                  counter
+
+	txErrors, rxErrors, rxCookieDiscards, rxSeqDiscards, rxOOSPackets counter
+	rxOAM, rxFragments                                                counter
+	suspicion                                                         counter // time<<16 | Suspicion: the highest is the latest
+}
+
+func (c *counter) load() uint64   { return atomic.LoadUint64((*uint64)(c)) }
+func (c *counter) store(n uint64) { atomic.StoreUint64((*uint64)(c), n) }
+
+// addTo sums one worker's counts into c.
+func (s *sessionCounters) addTo(c *Counters) {
+	c.TxPackets += s.txPackets.load()
+	c.TxBytes += s.txBytes.load()
+	c.TxErrors += s.txErrors.load()
+	c.RxPackets += s.rxPackets.load()
+	c.RxBytes += s.rxBytes.load()
+	c.RxSeqDiscards += s.rxSeqDiscards.load()
+	c.RxOOSPackets += s.rxOOSPackets.load()
+	c.RxErrors += s.rxErrors.load()
+	c.RxCookieDiscards += s.rxCookieDiscards.load()
+	c.RxCookie[0] += s.rxCookie[0].load()
+	c.RxCookie[1] += s.rxCookie[1].load()
+	c.RxOAM += s.rxOAM.load()
+	c.RxFragments += s.rxFragments.load()
+	c.SublayerBits += s.sublayerBits.load()
+	c.Suspect += s.suspect.load()
+}
+
+// zero may be called only while no worker can reach the slot.
+func (s *sessionCounters) zero() {
+	for _, c := range []*counter{&s.txPackets, &s.txBytes, &s.rxPackets, &s.rxBytes, &s.rxCookie[0], &s.rxCookie[1],
+		&s.sublayerBits, &s.suspect, &s.txErrors, &s.rxErrors, &s.rxCookieDiscards, &s.rxSeqDiscards,
+		&s.rxOOSPackets, &s.rxOAM, &s.rxFragments, &s.suspicion} {
+		c.store(0)
+	}
+}
+
+// add sums two sessions' counts.
+func (c *Counters) add(o *Counters) {
+	c.TxPackets += o.TxPackets
+	c.TxBytes += o.TxBytes
+	c.TxErrors += o.TxErrors
+	c.RxPackets += o.RxPackets
+	c.RxBytes += o.RxBytes
+	c.RxSeqDiscards += o.RxSeqDiscards
+	c.RxOOSPackets += o.RxOOSPackets
+	c.RxErrors += o.RxErrors
+	c.RxCookieDiscards += o.RxCookieDiscards
+	c.RxInvalid += o.RxInvalid
+	c.RxCookie[0] += o.RxCookie[0]
+	c.RxCookie[1] += o.RxCookie[1]
+	c.RxOAM += o.RxOAM
+	c.RxFragments += o.RxFragments
+	c.SublayerBits += o.SublayerBits
+	c.Suspect += o.Suspect
+}
+
+// portCounters are one worker's counts for the frames that one port received.
+type portCounters struct {
+	forwarded counter
+	drops     [NumDrops]counter
+}

@@ -1,0 +1,193 @@
+package pw
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+
+	"xwire/l2tp"
+)
+
+const (
+	// burst is how many frames go through the stages together: enough for the cache misses of
+	// one stage to overlap, few enough for what they fetched to be there still in the next.
+	burst = 64
+
+	// minChunk is the smallest chunk of the frames' memory. Larger ones are multiples of it, so a
+	// frame's room in a chunk is never less than its offset in minChunk.
+	minChunk = 2048
+
+	// encapWindow is what encap writes before a frame at most: 20 bytes of Ethernet with two tags,
+	// 54 of EtherType, IPv6, UDP and flags, 16 of session part, and what copies of fixed size
+	// write in excess.
+	encapWindow = 128
+	// encapRoom is the room before a frame that encap wants: the window and a tag.
+	encapRoom = encapWindow + 4
+)
+
+// Forwarder forwards for one worker. Its methods belong to that worker's goroutine.
+type Forwarder struct {
+	epoch  epoch
+	table  *Table
+	worker int
+
+	ipID, ipIDStep uint16
+
+	toEncap, toDecap [burst]lookup
+
+	counters     array[sessionCounters] // by SessionID
+	invalid      array[counter]         // by TunnelID
+	portCounters [MaxPorts]portCounters
+}
+
+// lookup is a frame between two stages.
+type lookup struct {
+	tag    uint32
+	place  int32  // in the index, behind the entry that gave record
+	record uint32 // session found, not yet compared; 0: none
+	slot   uint32
+	tunnel uint32
+	frame  uint8 // place in the burst
+
+	// Decap only.
+	class class
+	l3    uint8  // where the IP header begins
+	at    uint16 // where the session id is
+	end   uint16 // where the payload ends
+
+	// Encap only: the key, 0 where the port's record gave the session.
+	outer, inner uint16
+}
+
+func newForwarder(t *Table, worker, workers int) *Forwarder {
+	step := uint16(1)
+	for int(step) < workers && step < 1<<15 {
+		step <<= 1
+	}
+	return &Forwarder{
+		table:    t,
+		worker:   worker,
+		ipIDStep: step,
+		// Identifications of different workers differ in their low bits.
+		ipID: uint16(rand.Uint32())&^(step-1) | uint16(worker)&(step-1),
+	}
+}
+
+// Process takes a batch of frames that lie in mem and appends what becomes of them to out: every
+// frame of in, at most moved within its chunk, with the port to send it or NoPort. now is the
+// monotonic clock in nanoseconds. The capacity of out should suffice for all of in.
+//
+// Frames of one session keep their order.
+func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Frame {
+	f.epoch.enter()
+	n := len(out)
+	out = append(out, in...)
+	for fs := out[n:]; len(fs) > 0; {
+		k := min(len(fs), burst)
+		f.burst(mem, fs[:k], now)
+		fs = fs[k:]
+	}
+	f.epoch.leave()
+	return out
+}
+
+// Expire gives up held frames whose time has come; none are held.
+func (f *Forwarder) Expire(mem []byte, now int64, out []Frame) []Frame { return out }
+
+// Deadline tells when Expire is next due; never.
+func (f *Forwarder) Deadline() int64 { return 0 }
+
+// Held tells how many frames are held; none.
+func (f *Forwarder) Held() int { return 0 }
+
+func (f *Forwarder) drop(fr *Frame, why Drop) {
+	fr.Out = NoPort
+	f.portCounters[fr.In%MaxPorts].drops[why].add(1)
+}
+
+func (f *Forwarder) forward(fr *Frame, port uint16) {
+	fr.Out = port
+	f.portCounters[fr.In%MaxPorts].forwarded.add(1)
+}
+
+func bytesOf(mem []byte, fr *Frame) []byte { return mem[fr.Addr : fr.Addr+uint64(fr.Len)] }
+
+// burst sorts frames into those to encapsulate and those to decapsulate, then takes each lot
+// through the stages: index entry, session record, tunnel record and counters, rewriting.
+func (f *Forwarder) burst(mem []byte, fs []Frame, now int64) {
+	t := f.table
+	encaps, decaps := 0, 0
+	for i := range fs {
+		fr := &fs[i]
+		b := bytesOf(mem, fr)
+		if len(b) < l2tp.EthernetLen {
+			f.drop(fr, DropRunt)
+			continue
+		}
+		state := t.ports[fr.In%MaxPorts].state.Load()
+		if state&portAttached != 0 {
+			l := &f.toEncap[encaps]
+			l.frame = uint8(i)
+			if t.attachment(fr.In, state, b, l) {
+				encaps++
+				continue
+			}
+		}
+		decaps = f.sortDecap(b, fr, i, state, decaps)
+	}
+	if encaps > 0 {
+		decaps = f.encapLot(mem, fs, f.toEncap[:encaps], decaps)
+	}
+	if decaps > 0 {
+		f.decapLot(mem, fs, f.toDecap[:decaps], now)
+	}
+}
+
+// sortDecap adds a frame that is no attachment's to those to decapsulate, or drops it.
+func (f *Forwarder) sortDecap(b []byte, fr *Frame, i int, state uint64, decaps int) int {
+	if state&portCore == 0 {
+		f.drop(fr, DropNoAttachment)
+		return decaps
+	}
+	l := &f.toDecap[decaps]
+	l.frame = uint8(i)
+	if why := parseOuter(b, l); why != dropNone {
+		if why == DropVersion {
+			f.invalidVersion(b, l)
+		}
+		f.drop(fr, why)
+		return decaps
+	}
+	l.tag = f.table.outerTag(b, l)
+	l.record = 0
+	return decaps + 1
+}
+
+// fetch takes a lot through the stages that find records: each touches, for all frames of the
+// lot, what the next one needs.
+func (f *Forwarder) fetch(lot []lookup, x *index) {
+	t := f.table
+	for i := range lot {
+		l := &lot[i]
+		if l.record == 0 {
+			l.place = int32(x.start(l.tag))
+			_ = atomic.LoadUint64(&x.entries[l.place])
+		}
+	}
+	for i := range lot {
+		l := &lot[i]
+		if l.record == 0 {
+			record, place := x.next(l.tag, int(l.place))
+			l.record, l.place = record, int32(place)
+		}
+	}
+	for i := range lot {
+		l := &lot[i]
+		d := t.sessions.at(l.record)
+		l.slot, l.tunnel = d.slot, d.tunnel
+	}
+	for i := range lot {
+		l := &lot[i]
+		_ = f.counters.at(l.slot).txPackets.load()
+		_ = t.tunnels.at(l.tunnel).hop.Load()
+	}
+}

@@ -1,0 +1,57 @@
+package pw
+
+import (
+	"sync/atomic"
+)
+
+// port is what workers read of a port: which kinds of attachments it has, so that a frame is
+// looked at no further than it needs.
+type port struct {
+	// state is the largest frame to be sent, without its tags, in bytes (upper half) and flags.
+	state atomic.Uint64
+	// catch holds the sessions without a VLAN identifier: untagged (upper half), all (lower half).
+	catch atomic.Uint64
+}
+
+const (
+	portCore = 1 << iota
+	portAll
+	portUntagged
+	portVLAN // any outer identifier, QinQ included
+	portQinQ
+
+	portAttached = portAll | portUntagged | portVLAN
+)
+
+const noLimit = 1<<32 - 1
+
+// attachments is the control plane's side of a port.
+type attachments struct {
+	spec          PortSpec
+	all, untagged uint32 // session records
+	vlans, qinq   int    // sessions, the second among the first
+}
+
+func (a *attachments) publish(p *port) {
+	state := uint64(noLimit) << 32
+	if a.spec.MTU > 0 {
+		state = uint64(a.spec.MTU+14) << 32
+	}
+	if a.spec.Core {
+		state |= portCore
+	}
+	if a.all != 0 {
+		state |= portAll
+	}
+	if a.untagged != 0 {
+		state |= portUntagged
+	}
+	if a.vlans != 0 {
+		state |= portVLAN
+	}
+	if a.qinq != 0 {
+		state |= portQinQ
+	}
+	p.catch.Store(uint64(a.untagged)<<32 | uint64(a.all))
+	p.state.Store(state)
+}

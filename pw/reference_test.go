@@ -1,0 +1,499 @@
+package pw
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"xwire/l2tp"
+)
+
+// reference is what Process ought to do, one frame at a time, by searching lists: slow, without
+// any of the tricks of the product.
+type reference struct {
+	hops     map[NextHopID]NextHop
+	tunnels  map[TunnelID]refTunnel
+	sessions map[SessionID]SessionSpec
+	ports    map[uint16]PortSpec
+}
+
+type refTunnel struct {
+	TunnelSpec
+	hop NextHopID
+}
+
+// outcome is what becomes of a frame. The identification and flow label are not foreseen: the
+// bytes have 0 there, and the IPv4 checksum is right for that.
+type outcome struct {
+	port    uint16
+	why     Drop // if port is NoPort
+	bytes   []byte
+	session SessionID // whose counters change by delta
+	delta   Counters
+	invalid TunnelID // whose RxInvalid changes by one
+}
+
+func newReference() *reference {
+	return &reference{
+		hops:     make(map[NextHopID]NextHop),
+		tunnels:  make(map[TunnelID]refTunnel),
+		sessions: make(map[SessionID]SessionSpec),
+		ports:    make(map[uint16]PortSpec),
+	}
+}
+
+func dropped(why Drop) outcome { return outcome{port: NoPort, why: why} }
+
+func (r *reference) process(in uint16, room int, frame []byte) outcome {
+	if len(frame) < 14 {
+		return dropped(DropRunt)
+	}
+	if id, s := r.attachment(in, frame); s != nil {
+		return r.encap(id, s, room, frame)
+	}
+	if r.ports[in].Core {
+		return r.decap(frame)
+	}
+	return dropped(DropNoAttachment)
+}
+
+func u16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
+func u32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
+
+// tagsOf returns the VLAN TCIs of a frame, at most two.
+func tagsOf(frame []byte) (tcis []uint16) {
+	for at := 12; len(tcis) < 2 && len(frame) >= at+6; at += 4 {
+		if t := u16(frame[at:]); t != 0x8100 && t != 0x88a8 && t != 0x9100 {
+			break
+		}
+		tcis = append(tcis, u16(frame[at+2:]))
+	}
+	return tcis
+}
+
+func (r *reference) attachment(port uint16, frame []byte) (best SessionID, spec *SessionSpec) {
+	tcis := tagsOf(frame)
+	outer, inner := -1, -1
+	if len(tcis) > 0 {
+		outer = int(tcis[0] & 0xfff)
+	}
+	if len(tcis) > 1 {
+		inner = int(tcis[1] & 0xfff)
+	}
+	rank := 0
+	for id, s := range r.sessions {
+		if s.AC.Port != port {
+			continue
+		}
+		v, got := s.AC.VLAN, 0
+		switch {
+		case v.Kind == VLANAll:
+			got = 1
+		case v.Kind == VLANUntagged && outer <= 0:
+			got = 2
+		case v.Kind == VLANSingle && outer == int(v.Lo):
+			got = 2
+		case v.Kind == VLANRange && outer >= int(v.Lo) && outer <= int(v.Hi):
+			got = 2
+		case v.Kind == VLANQinQ && outer == int(v.Lo) && inner == int(v.C):
+			got = 3
+		}
+		if got > rank {
+			rank, best, spec = got, id, &s
+		}
+	}
+	return best, spec
+}
+
+func tag(tpid, tci uint16) []byte {
+	return []byte{byte(tpid >> 8), byte(tpid), byte(tci >> 8), byte(tci)}
+}
+
+func join(parts ...[]byte) (all []byte) {
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+// acTags are the tags of a session's attachment circuit.
+func acTags(s *SessionSpec, pcp uint16) []byte {
+	stpid := s.AC.STPID
+	if stpid == 0 {
+		stpid = 0x88a8
+	}
+	switch s.AC.VLAN.Kind {
+	case VLANSingle:
+		return tag(0x8100, pcp|s.AC.VLAN.Lo)
+	case VLANQinQ:
+		return join(tag(stpid, pcp|s.AC.VLAN.Lo), tag(0x8100, pcp|s.AC.VLAN.C))
+	}
+	return nil
+}
+
+func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) outcome {
+	fail := func(why Drop) outcome {
+		return outcome{port: NoPort, why: why, session: id, delta: Counters{TxErrors: 1}}
+	}
+	if room < encapRoom {
+		return fail(DropHeadroom)
+	}
+	t := r.tunnels[s.Tunnel]
+	hop, ok := r.hops[t.hop]
+	if !ok || hop.Port == NoPort {
+		return fail(DropNoNextHop)
+	}
+	if s.AC.PW.Kind != PWKeep {
+		pops := map[VLANKind]int{VLANSingle: 1, VLANQinQ: 2}[s.AC.VLAN.Kind]
+		if s.AC.VLAN.Kind == VLANUntagged && len(tagsOf(frame)) > 0 {
+			pops = 1
+		}
+		pcp := uint16(0)
+		if pops > 0 {
+			pcp = tagsOf(frame)[0] & 0xf000
+		}
+		var push []byte
+		if s.AC.PW.Kind == PWVID {
+			push = tag(0x8100, pcp|s.AC.PW.VID)
+		}
+		frame = join(frame[:12], push, frame[12+4*pops:])
+	}
+	message := binary.BigEndian.AppendUint32(nil, s.PSID)
+	message = join(message, s.TxCookie.Bytes(), make([]byte, s.Sublayer.Len()), frame)
+	local, peer := t.Local.Addr().AsSlice(), t.Peer.Addr().AsSlice()
+	proto := byte(115)
+	if t.Encap == l2tp.EncapUDP {
+		proto = 17
+		message = join([]byte{0, 3, 0, 0}, message)
+	}
+	l4 := message
+	if t.Encap == l2tp.EncapUDP {
+		n := uint16(8 + len(message))
+		head := binary.BigEndian.AppendUint16(nil, t.Local.Port())
+		head = binary.BigEndian.AppendUint16(head, t.Peer.Port())
+		head = binary.BigEndian.AppendUint16(head, n)
+		sum := uint16(0)
+		if t.UDPChecksumTx {
+			pseudo := join(local, peer, []byte{0, 17, byte(n >> 8), byte(n)})
+			sum = ^refSum(join(pseudo, head, []byte{0, 0}, message))
+			if sum == 0 {
+				sum = 0xffff
+			}
+		}
+		l4 = join(binary.BigEndian.AppendUint16(head, sum), message)
+	}
+	var ip []byte
+	if len(local) == 4 {
+		n := uint16(20 + len(l4))
+		ip = join([]byte{0x45, 0, byte(n >> 8), byte(n), 0, 0, 0, 0, 64, proto, 0, 0}, local, peer)
+		binary.BigEndian.PutUint16(ip[10:], ^refSum(ip))
+	} else {
+		n := uint16(len(l4))
+		ip = join([]byte{0x60, 0, 0, 0, byte(n >> 8), byte(n), proto, 64}, local, peer)
+	}
+	mtu := hop.MTU
+	if mtu == 0 {
+		mtu = 65535
+	}
+	if len(ip)+len(l4) > mtu {
+		return fail(DropOversize)
+	}
+	eth := join(hop.Dst[:], hop.Src[:])
+	for _, g := range hop.Tags {
+		eth = join(eth, tag(g.TPID, g.TCI))
+	}
+	typ := []byte{0x08, 0x00}
+	if len(local) == 16 {
+		typ = []byte{0x86, 0xdd}
+	}
+	return outcome{
+		port: hop.Port, bytes: join(eth, typ, ip, l4),
+		session: id, delta: Counters{TxPackets: 1, TxBytes: uint64(len(message))},
+	}
+}
+
+// refSum is RFC 1071 word by word.
+func refSum(b []byte) uint16 {
+	s := uint32(0)
+	for i := range b {
+		w := uint32(b[i])
+		if i%2 == 0 {
+			w <<= 8
+		}
+		s += w
+		s = s&0xffff + s>>16
+	}
+	return uint16(s)
+}
+
+func (r *reference) decap(frame []byte) outcome {
+	tcis := tagsOf(frame)
+	p := frame[14+4*len(tcis):]
+	var src, dst netip.Addr
+	var proto byte
+	var l4, addrs []byte
+	switch u16(frame[12+4*len(tcis):]) {
+	case 0x0800:
+		if len(p) < 20 {
+			return dropped(DropIPLength)
+		}
+		if p[0]>>4 != 4 || p[0]&15 < 5 {
+			return dropped(DropIPHeader)
+		}
+		if p[0]&15 > 5 {
+			return dropped(DropIPOptions)
+		}
+		n := int(u16(p[2:]))
+		if n < 20 || n > len(p) {
+			return dropped(DropIPLength)
+		}
+		if refSum(p[:20]) != 0xffff {
+			return dropped(DropIPChecksum)
+		}
+		if u16(p[6:])&0x3fff != 0 {
+			return dropped(DropIPFragment)
+		}
+		src, dst = netip.AddrFrom4([4]byte(p[12:])), netip.AddrFrom4([4]byte(p[16:]))
+		proto, addrs, l4 = p[9], p[12:20], p[20:n]
+	case 0x86dd:
+		if len(p) < 40 {
+			return dropped(DropIPLength)
+		}
+		if p[0]>>4 != 6 {
+			return dropped(DropIPHeader)
+		}
+		n := 40 + int(u16(p[4:]))
+		if n > len(p) {
+			return dropped(DropIPLength)
+		}
+		src, dst = netip.AddrFrom16([16]byte(p[8:])), netip.AddrFrom16([16]byte(p[24:]))
+		proto, addrs, l4 = p[6], p[8:40], p[40:n]
+		switch proto {
+		case 0, 43, 60:
+			return dropped(DropIPOptions)
+		case 44:
+			return dropped(DropIPFragment)
+		}
+	default:
+		return dropped(DropNotIP)
+	}
+	encap := l2tp.EncapIP
+	var sport, dport uint16
+	message := l4
+	sumOK, sumThere := true, true
+	switch proto {
+	case 115:
+		if len(l4) < 4 {
+			return dropped(DropShort)
+		}
+		if u32(l4) == 0 {
+			return dropped(DropControl)
+		}
+	case 17:
+		encap = l2tp.EncapUDP
+		if len(l4) < 8 || int(u16(l4[4:])) < 8 || int(u16(l4[4:])) > len(l4) {
+			return dropped(DropUDPLength)
+		}
+		l4 = l4[:u16(l4[4:])]
+		sport, dport = u16(l4), u16(l4[2:])
+		if sumThere = u16(l4[6:]) != 0; sumThere {
+			sumOK = refSum(join(addrs, []byte{0, 17, l4[4], l4[5]}, l4)) == 0xffff
+		}
+		message = l4[8:]
+		if len(message) < 2 {
+			return dropped(DropShort)
+		}
+		if message[0]&0x80 != 0 {
+			return dropped(DropControl)
+		}
+		if message[1]&15 != 3 {
+			o := dropped(DropVersion)
+			for id, t := range r.tunnels {
+				if t.Encap == encap && t.Peer == netip.AddrPortFrom(src, sport) && t.Local == netip.AddrPortFrom(dst, dport) {
+					o.invalid = id
+				}
+			}
+			return o
+		}
+		if len(message) < 8 {
+			return dropped(DropShort)
+		}
+	default:
+		return dropped(DropNotL2TP)
+	}
+	bytes := uint64(len(message))
+	if encap == l2tp.EncapUDP {
+		message = message[4:]
+	}
+	for id, s := range r.sessions {
+		t := r.tunnels[s.Tunnel]
+		if s.SID != u32(message) || t.Encap != encap || t.Peer != netip.AddrPortFrom(src, sport) || t.Local != netip.AddrPortFrom(dst, dport) {
+			continue
+		}
+		if !sumOK {
+			return dropped(DropUDPChecksum)
+		}
+		if !sumThere && src.Is6() && !t.UDPZeroChecksumRx {
+			return dropped(DropUDPZeroChecksum)
+		}
+		o := r.deliver(&s, message[4:], bytes)
+		o.session = id
+		if o.why == DropShort && o.port == NoPort {
+			o.session, o.invalid = 0, s.Tunnel
+		}
+		return o
+	}
+	if !sumOK {
+		return dropped(DropUDPChecksum)
+	}
+	return dropped(r.stranger(src, dst, encap, sport, dport))
+}
+
+func (r *reference) stranger(src, dst netip.Addr, encap l2tp.Encap, sport, dport uint16) Drop {
+	any := func(f func(refTunnel) bool) bool {
+		for _, t := range r.tunnels {
+			if f(t) {
+				return true
+			}
+		}
+		return false
+	}
+	local := func(t refTunnel) bool { return t.Local.Addr() == dst }
+	pair := func(t refTunnel) bool { return local(t) && t.Peer.Addr() == src }
+	switch {
+	case any(func(t refTunnel) bool {
+		return pair(t) && t.Encap == encap && t.Local.Port() == dport && t.Peer.Port() == sport
+	}):
+		return DropUnknownSession
+	case any(func(t refTunnel) bool { return pair(t) && t.Encap == encap }):
+		return DropWrongPort
+	case any(pair):
+		return DropWrongEncap
+	case any(func(t refTunnel) bool { return local(t) && t.Encap == encap && t.Local.Port() == dport }):
+		return DropUnknownPeer
+	case any(func(t refTunnel) bool { return local(t) && t.Encap == encap }):
+		return DropWrongPort
+	case any(local):
+		return DropWrongEncap
+	case any(func(t refTunnel) bool { return t.Local.Addr().Is4() == dst.Is4() }):
+		return DropWrongDestination
+	}
+	return DropWrongFamily
+}
+
+// deliver takes what follows the session id to the attachment circuit.
+func (r *reference) deliver(s *SessionSpec, m []byte, bytes uint64) (o outcome) {
+	o.port = NoPort
+	cookieLen := 0
+	if s.RxCookieCount > 0 {
+		cookieLen = s.RxCookies[0].Len()
+	}
+	if len(m) < cookieLen+s.Sublayer.Len() {
+		o.why = DropShort
+		return o
+	}
+	o.delta.RxErrors = 1
+	if cookieLen > 0 {
+		accepted := -1
+		for i := s.RxCookieCount - 1; i >= 0; i-- {
+			if string(s.RxCookies[i].Bytes()) == string(m[:cookieLen]) {
+				accepted = i
+			}
+		}
+		if accepted < 0 {
+			o.why = DropCookieMismatch
+			o.delta.RxCookieDiscards = 1
+			return o
+		}
+		o.delta.RxCookie[accepted] = 1
+	}
+	if s.Sublayer == l2tp.SublayerDefault {
+		first := m[cookieLen]
+		if first&0x80 != 0 {
+			o.why = DropOAM
+			o.delta.RxOAM = 1
+			return o
+		}
+		if first&0x30 != 0 {
+			o.why = DropFragment
+			o.delta.RxFragments = 1
+			return o
+		}
+		if first&0x0f != 0 {
+			o.delta.SublayerBits = 1
+		}
+	}
+	o.delta.RxPackets, o.delta.RxBytes = 1, bytes
+	frame := m[cookieLen+s.Sublayer.Len():]
+	if len(frame) < 14 {
+		o.why = DropRuntInner
+		return o
+	}
+	if s.AC.Port == NoPort {
+		o.why = DropNoAC
+		return o
+	}
+	frame, o.why = refRetag(s, frame)
+	if o.why != dropNone {
+		return o
+	}
+	if mtu := r.ports[s.AC.Port].MTU; mtu > 0 && len(frame) > mtu+14+4*len(tagsOf(frame)) {
+		o.why = DropOversizeAC
+		return o
+	}
+	o.delta.RxErrors = 0
+	o.port, o.bytes = s.AC.Port, frame
+	return o
+}
+
+func refRetag(s *SessionSpec, frame []byte) ([]byte, Drop) {
+	tcis := tagsOf(frame)
+	vid := func(i int) uint16 {
+		if i < len(tcis) {
+			return tcis[i] & 0xfff
+		}
+		return 0
+	}
+	v := s.AC.VLAN
+	switch s.AC.PW.Kind {
+	case PWNone:
+		return join(frame[:12], acTags(s, 0), frame[12:]), dropNone
+	case PWVID:
+		if vid(0) == 0 {
+			return nil, DropVLANMissing
+		}
+		if vid(0) != s.AC.PW.VID {
+			return nil, DropVLANMismatch
+		}
+		return join(frame[:12], acTags(s, tcis[0]&0xf000), frame[16:]), dropNone
+	}
+	switch v.Kind {
+	case VLANUntagged:
+		if vid(0) != 0 {
+			return nil, DropVLANMismatch
+		}
+	case VLANSingle, VLANRange, VLANQinQ:
+		if v.Kind == VLANSingle && s.Type == l2tp.PWEthVLAN {
+			if len(tcis) == 0 {
+				return nil, DropVLANMissing
+			}
+			frame = join(frame)
+			binary.BigEndian.PutUint16(frame[14:], tcis[0]&0xf000|v.Lo)
+			return frame, dropNone
+		}
+		if vid(0) == 0 {
+			return nil, DropVLANMissing
+		}
+		if v.Kind == VLANRange && (vid(0) < v.Lo || vid(0) > v.Hi) || v.Kind != VLANRange && vid(0) != v.Lo {
+			return nil, DropVLANMismatch
+		}
+		if v.Kind == VLANQinQ {
+			if len(tcis) < 2 {
+				return nil, DropVLANMissing
+			}
+			if vid(1) != v.C {
+				return nil, DropVLANMismatch
+			}
+		}
+	}
+	return frame, dropNone
+}

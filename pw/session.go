@@ -1,0 +1,163 @@
+package pw
+
+import (
+	"encoding/binary"
+
+	"xwire/l2tp"
+)
+
+// session is the description of one session for both directions: 64 bytes, one cache line,
+// without pointers. It is immutable from its publication until every worker has left the batch
+// in which it could have found it; a change writes another one and swaps the table entries.
+//
+// Multi-byte values compared with frame bytes (rxCookie) are kept as a little-endian load of those
+// bytes gives them. Values that are written are kept as bytes.
+type session struct {
+	sid      uint32
+	tunnel   uint32    // index of the tunnel record
+	slot     uint32    // SessionID: index of counters
+	port     uint16    // AC, or NoPort
+	partLen  uint8     // bytes used of part
+	rxLen    uint8     // bytes from the session id to the inner frame: 4 + cookie + sublayer
+	rxCookie [2]uint64 // the second repeats the first where there is but one
+	part     [16]byte  // right-aligned: peer's session id, tx cookie, sublayer
+
+	lo, hi, c   uint16 // of the VLAN match; any identifier for lo is 0, for c is anyVID
+	pwVID       uint16
+	stpid       uint16
+	rxCookieLen uint8
+	encapOp     uint8 // see tags.go
+	decapOp     uint8
+	kinds       uint8 // VLANKind | PWKind<<3 | default sublayer<<5 | PWEthVLAN<<6
+	rxCookies   uint8 // how many
+	_           uint8
+}
+
+const (
+	kindDefaultSublayer = 1 << 5
+	kindEthVLAN         = 1 << 6
+
+	// anyVID in an AC key stands for "whatever tag is there, or none".
+	anyVID = 0xffff
+)
+
+func (d *session) vlanKind() VLANKind    { return VLANKind(d.kinds & 7) }
+func (d *session) pwKind() PWKind        { return PWKind(d.kinds >> 3 & 3) }
+func (d *session) defaultSublayer() bool { return d.kinds&kindDefaultSublayer != 0 }
+
+func cookieWord(c l2tp.Cookie) uint64 {
+	var b [8]byte
+	copy(b[:], c.Bytes())
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// describe writes what spec says, which has been checked.
+func (d *session) describe(spec *SessionSpec, tunnel uint32, slot SessionID) {
+	*d = session{
+		sid:    spec.SID,
+		tunnel: tunnel,
+		slot:   uint32(slot),
+		port:   spec.AC.Port,
+		lo:     spec.AC.VLAN.Lo,
+		hi:     spec.AC.VLAN.Hi,
+		c:      spec.AC.VLAN.C,
+		pwVID:  spec.AC.PW.VID,
+		stpid:  spec.AC.STPID,
+		kinds:  uint8(spec.AC.VLAN.Kind) | uint8(spec.AC.PW.Kind)<<3,
+	}
+	switch spec.AC.VLAN.Kind {
+	case VLANAll, VLANUntagged:
+		d.lo, d.hi, d.c = 0, 0, anyVID
+	case VLANSingle:
+		d.hi, d.c = d.lo, anyVID
+	case VLANRange:
+		d.c = anyVID
+	case VLANQinQ:
+		d.hi = d.lo
+	}
+	if d.stpid == 0 {
+		d.stpid = l2tp.TPIDS
+	}
+	if spec.Sublayer == l2tp.SublayerDefault {
+		d.kinds |= kindDefaultSublayer
+	}
+	if spec.Type == l2tp.PWEthVLAN {
+		d.kinds |= kindEthVLAN
+	}
+	if spec.AC.PW.Kind != PWVID {
+		d.pwVID = 0
+	}
+
+	d.partLen = uint8(l2tp.SessionIDLen + spec.TxCookie.Len() + spec.Sublayer.Len())
+	part := d.part[len(d.part)-int(d.partLen):]
+	binary.BigEndian.PutUint32(part, spec.PSID)
+	copy(part[4:], spec.TxCookie.Bytes())
+
+	if n := spec.RxCookieCount; n > 0 && spec.RxCookies[0].Len() > 0 {
+		d.rxCookies = uint8(n)
+		d.rxCookieLen = uint8(spec.RxCookies[0].Len())
+		d.rxCookie[0] = cookieWord(spec.RxCookies[0])
+		d.rxCookie[1] = cookieWord(spec.RxCookies[n-1])
+	}
+	d.rxLen = uint8(l2tp.SessionIDLen) + d.rxCookieLen + uint8(spec.Sublayer.Len())
+	d.encapOp, d.decapOp = tagOps(d)
+}
+
+// spec is the way back, but for the tunnel's id.
+func (d *session) spec() SessionSpec {
+	part := d.part[len(d.part)-int(d.partLen):]
+	s := SessionSpec{
+		SID:           d.sid,
+		PSID:          binary.BigEndian.Uint32(part),
+		RxCookieCount: int(d.rxCookies),
+		Type:          l2tp.PWEth,
+		AC: Attachment{
+			Port:  d.port,
+			VLAN:  VLANMatch{Kind: d.vlanKind()},
+			PW:    PWTags{Kind: d.pwKind(), VID: d.pwVID},
+			STPID: d.stpid,
+		},
+	}
+	if d.defaultSublayer() {
+		s.Sublayer = l2tp.SublayerDefault
+	}
+	if d.kinds&kindEthVLAN != 0 {
+		s.Type = l2tp.PWEthVLAN
+	}
+	switch s.AC.VLAN.Kind {
+	case VLANSingle:
+		s.AC.VLAN.Lo = d.lo
+	case VLANRange:
+		s.AC.VLAN.Lo, s.AC.VLAN.Hi = d.lo, d.hi
+	case VLANQinQ:
+		s.AC.VLAN.Lo, s.AC.VLAN.C = d.lo, d.c
+	}
+	s.TxCookie, _ = l2tp.NewCookie(part[4 : len(part)-s.Sublayer.Len()])
+	for i := range s.RxCookieCount {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], d.rxCookie[i])
+		s.RxCookies[i], _ = l2tp.NewCookie(b[:d.rxCookieLen])
+	}
+	return s
+}
+
+// acKeys calls f with the key of every table entry under which encap finds the session; all and
+// untagged have none, the port's record holds them.
+func (d *session) acKeys(f func(acKey) bool) {
+	if d.port == NoPort {
+		return
+	}
+	switch d.vlanKind() {
+	case VLANSingle, VLANRange, VLANQinQ:
+		for v := d.lo; v <= d.hi; v++ {
+			if !f(acKey{d.port, v, d.c}) {
+				return
+			}
+		}
+	}
+}
+
+// hasAC tells whether encap finds the session under k.
+func (d *session) hasAC(k acKey) bool {
+	return d.port == k.port && d.lo <= k.outer && k.outer <= d.hi && d.c == k.inner
+}

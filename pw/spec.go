@@ -1,0 +1,204 @@
+package pw
+
+import (
+	"fmt"
+	"net/netip"
+
+	"xwire/l2tp"
+)
+
+// NextHopID, TunnelID and SessionID name records of a Table. They begin at 1; 0 is none. The
+// number of a removed record is given out again.
+type (
+	NextHopID uint32
+	TunnelID  uint32
+	SessionID uint32
+)
+
+// MaxPorts is how many port indexes there are: 0 to MaxPorts-1.
+const MaxPorts = 1024
+
+// NextHop is where a core port sends packets: a router or the peer itself.
+type NextHop struct {
+	Port     uint16 // NoPort: not resolved, packets are dropped
+	Src, Dst l2tp.MAC
+	Tags     []l2tp.Tag // up to two, outermost first
+	MTU      int        // bytes, largest outer IP packet; 0: no limit
+}
+
+// TunnelSpec is one tunnel of L2TPv3 data messages between two addresses.
+type TunnelSpec struct {
+	Version     uint8 // 3; 0 means 3
+	Encap       l2tp.Encap
+	Local, Peer netip.AddrPort // of one family; port 0 for l2tp.EncapIP
+
+	// UDPChecksumTx computes the checksum of what is sent. Without it IPv4 and IPv6 send 0.
+	UDPChecksumTx bool
+	// UDPZeroChecksumRx accepts 0 over IPv6. A checksum that is there is always verified, and
+	// IPv4 always accepts 0.
+	UDPZeroChecksumRx bool
+}
+
+// SessionSpec is one pseudowire.
+type SessionSpec struct {
+	Tunnel        TunnelID
+	SID           uint32         // in packets that we receive
+	PSID          uint32         // in packets that we send: the peer's session id
+	TxCookie      l2tp.Cookie    // sent
+	RxCookies     [2]l2tp.Cookie // accepted; both of one length
+	RxCookieCount int            // 0 to 2
+	Sublayer      l2tp.Sublayer
+	Type          l2tp.PWType // PWEth or PWEthVLAN
+	AC            Attachment
+}
+
+// Attachment is the customer's side of a session.
+type Attachment struct {
+	Port uint16 // NoPort: no attachment circuit at present
+	VLAN VLANMatch
+	PW   PWTags
+
+	// STPID is the tag protocol identifier of an S-tag that we push; 0 means 0x88a8.
+	STPID uint16
+}
+
+// VLANKind tells which frames of a port are a session's.
+type VLANKind uint8
+
+const (
+	VLANAll      VLANKind = iota // every frame that no other session of the port takes
+	VLANUntagged                 // without a tag, or with VLAN identifier 0
+	VLANSingle                   // outer tag Lo, whatever follows
+	VLANRange                    // outer tag Lo to Hi
+	VLANQinQ                     // outer tag Lo, inner tag C
+)
+
+// VLANMatch is a set of frames by their tags. Tag protocol identifiers 0x8100, 0x88a8 and 0x9100
+// are all taken for tags. Of several sessions on a port the most particular gets the frame: QinQ
+// before single and range, these and untagged before all.
+type VLANMatch struct {
+	Kind  VLANKind
+	Lo    uint16 // 1 to 4094
+	Hi, C uint16
+}
+
+// String returns the match as the configuration writes it: "all", "untagged", "100", "100-199",
+// "100.20".
+func (v VLANMatch) String() string {
+	switch v.Kind {
+	case VLANAll:
+		return "all"
+	case VLANUntagged:
+		return "untagged"
+	case VLANSingle:
+		return fmt.Sprint(v.Lo)
+	case VLANRange:
+		return fmt.Sprintf("%d-%d", v.Lo, v.Hi)
+	case VLANQinQ:
+		return fmt.Sprintf("%d.%d", v.Lo, v.C)
+	}
+	return fmt.Sprintf("vlan(%d)", v.Kind)
+}
+
+// PWKind tells which tags frames have inside the pseudowire.
+type PWKind uint8
+
+const (
+	PWKeep PWKind = iota // those of the attachment circuit
+	PWNone               // none: the attachment circuit's are popped on encap and pushed on decap
+	PWVID                // one tag, in place of the attachment circuit's
+)
+
+// PWTags is what happens to tags between attachment circuit and pseudowire. All and range allow
+// PWKeep only. Priority bits move from the outermost tag popped to every tag pushed; from no tag
+// come priority 0 and DEI 0.
+type PWTags struct {
+	Kind PWKind
+	VID  uint16 // 1 to 4094, for PWVID
+}
+
+// PortSpec is a port as the table sees it.
+type PortSpec struct {
+	Core bool // frames of no attachment are decapsulated
+	MTU  int  // bytes, largest frame to be sent on it, its header of 14 bytes and up to two tags not counted; 0: no limit
+}
+
+func (s *TunnelSpec) check() error {
+	if s.Version != 0 && s.Version != 3 {
+		return fmt.Errorf("L2TP version %d: must be 3", s.Version)
+	}
+	local, peer := s.Local.Addr(), s.Peer.Addr()
+	if !local.IsValid() || !peer.IsValid() || local.IsUnspecified() || peer.IsUnspecified() {
+		return fmt.Errorf("tunnel from %v to %v: both addresses must be given", s.Local, s.Peer)
+	}
+	if local.Is4() != peer.Is4() || local.Is4In6() || peer.Is4In6() {
+		return fmt.Errorf("tunnel from %v to %v: both addresses must be of one family", s.Local, s.Peer)
+	}
+	if local.IsMulticast() || peer.IsMulticast() {
+		return fmt.Errorf("tunnel from %v to %v: multicast has no peer", s.Local, s.Peer)
+	}
+	switch s.Encap {
+	case l2tp.EncapIP:
+		if s.Local.Port() != 0 || s.Peer.Port() != 0 {
+			return fmt.Errorf("tunnel from %v to %v: ports have no meaning over IP", s.Local, s.Peer)
+		}
+	case l2tp.EncapUDP:
+		if s.Local.Port() == 0 || s.Peer.Port() == 0 {
+			return fmt.Errorf("tunnel from %v to %v: both UDP ports must be given", s.Local, s.Peer)
+		}
+	default:
+		return fmt.Errorf("encapsulation %v: must be udp or ip", s.Encap)
+	}
+	return nil
+}
+
+func (s *SessionSpec) check() error {
+	switch {
+	case s.SID == 0 || s.PSID == 0:
+		return fmt.Errorf("session ids %d and %d: 0 is for control messages", s.SID, s.PSID)
+	case s.RxCookieCount < 0 || s.RxCookieCount > 2:
+		return fmt.Errorf("%d rx cookies: must be 0 to 2", s.RxCookieCount)
+	case s.RxCookieCount == 2 && s.RxCookies[0].Len() != s.RxCookies[1].Len():
+		return fmt.Errorf("rx cookies of %d and %d bytes: must be of one length", s.RxCookies[0].Len(), s.RxCookies[1].Len())
+	case s.Sublayer > l2tp.SublayerDefault:
+		return fmt.Errorf("l2spec type %v: must be none or default", s.Sublayer)
+	case s.Type != l2tp.PWEth && s.Type != l2tp.PWEthVLAN:
+		return fmt.Errorf("pseudowire type %v: must be eth or vlan", s.Type)
+	}
+	return s.AC.check()
+}
+
+func (a *Attachment) check() error {
+	if a.Port >= MaxPorts && a.Port != NoPort {
+		return fmt.Errorf("attach to port %d: must be below %d", a.Port, MaxPorts)
+	}
+	vid := func(v uint16) bool { return v >= 1 && v <= 4094 }
+	v := a.VLAN
+	ok := false
+	switch v.Kind {
+	case VLANAll, VLANUntagged:
+		ok = true
+	case VLANSingle:
+		ok = vid(v.Lo)
+	case VLANRange:
+		ok = vid(v.Lo) && vid(v.Hi) && v.Lo <= v.Hi
+	case VLANQinQ:
+		ok = vid(v.Lo) && vid(v.C)
+	}
+	if !ok {
+		return fmt.Errorf("attach to VLAN %v: identifiers must be 1 to 4094, a range in order", v)
+	}
+	switch a.PW.Kind {
+	case PWKeep:
+	case PWNone, PWVID:
+		if v.Kind == VLANAll || v.Kind == VLANRange {
+			return fmt.Errorf("attach to VLAN %v: its tags can only be kept inside the pseudowire", v)
+		}
+		if a.PW.Kind == PWVID && !vid(a.PW.VID) {
+			return fmt.Errorf("VLAN %d inside the pseudowire: must be 1 to 4094", a.PW.VID)
+		}
+	default:
+		return fmt.Errorf("tags inside the pseudowire (%d): must be keep, none or a VLAN", a.PW.Kind)
+	}
+	return nil
+}
