@@ -13,6 +13,8 @@ type kernel interface {
 	wakeTX() unix.Errno
 	wakeRX() unix.Errno
 	statistics() (unix.XDPStatistics, error)
+	// gone tells once that the interface has been unregistered.
+	gone() bool
 	// close gives the socket up. Its rings stay readable until unmap.
 	close() error
 	unmap()
@@ -105,6 +107,12 @@ func (e *endpoint) wakeTX() unix.Errno { return wakeTX(e.fd) }
 func (e *endpoint) wakeRX() unix.Errno { return wakeRX(e.fd) }
 
 func (e *endpoint) statistics() (unix.XDPStatistics, error) { return kernelStatistics(e.fd) }
+
+// gone asks for the socket's pending error, which only the unregistering of its interface sets.
+func (e *endpoint) gone() bool {
+	errno, err := unix.GetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	return err == nil && errno != 0
+}
 
 // close forgets the descriptor, whose number may be another socket's next.
 func (e *endpoint) close() error {

@@ -1,6 +1,7 @@
 package rings
 
 import (
+	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,21 +71,22 @@ func (f *Fabric) watch(done <-chan struct{}) {
 	}
 }
 
-// probe asks the kernel how the port is. Both calls are safe beside the owning worker: they touch
+// probe asks the kernel how the port is. The calls are safe beside the owning worker: they touch
 // no ring of ours, and the kernel serialises them.
 func (p *Port) probe() {
 	s := p.queues[0].sockets[0]
+	if s.kernel.gone() {
+		p.fail(stateGone, fmt.Errorf("look at %s: %w", p.config.Interface, errGone))
+	}
 	switch p.state.Load() {
 	case stateUp:
-		if errno := s.kernel.wakeRX(); errno == unix.ENETDOWN || errno == unix.ENXIO || errno == unix.ENODEV {
+		if errno := s.kernel.wakeRX(); errno == unix.ENETDOWN {
 			p.failSend(errno)
 		}
 	case stateDown, stateBug:
-		switch errno := s.kernel.wakeTX(); errno {
+		switch s.kernel.wakeTX() {
 		case 0, unix.EAGAIN, unix.EBUSY, unix.ENOBUFS:
 			p.recover()
-		case unix.ENXIO, unix.ENODEV:
-			p.failSend(errno)
 		}
 	}
 }

@@ -127,11 +127,16 @@ func (s *fakeSide) wakeTX() unix.Errno {
 func (s *fakeSide) wakeRX() unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch s.errno {
-	case unix.ENETDOWN, unix.ENXIO:
+	if s.errno == unix.ENETDOWN {
 		return s.errno
 	}
 	return 0
+}
+
+func (s *fakeSide) gone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.errno == unix.ENXIO
 }
 
 func (s *fakeSide) statistics() (unix.XDPStatistics, error) {

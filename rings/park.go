@@ -84,12 +84,13 @@ func (w *worker) wokenBy() {
 			continue
 		}
 		// A socket in error is ready for ever: stop polling it, and have its state looked into.
-		s := w.pollOwner[i]
 		w.polled[i].Fd = -1
-		if errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && errno != 0 {
-			s.queue.port.failSend(unix.Errno(errno))
+		port := w.pollOwner[i].queue.port
+		if w.pollOwner[i].kernel.gone() {
+			port.fail(stateGone, errGone)
+		} else {
+			port.failSend(unix.ENETDOWN)
 		}
-		w.fabric.look()
 	}
 }
 

@@ -83,6 +83,7 @@ func (p *Port) Sockets() []Socket {
 
 var (
 	errForeignFrame = errors.New("the kernel returned a frame that it was not given")
+	errGone         = errors.New("the interface is gone")
 	errNotHeld      = errors.New("the handler gave out a frame that it did not have")
 	errNoProgram    = errors.New("the driver refuses to send (EINVAL): in zero-copy mode an XDP program must be attached to the port")
 )
@@ -114,8 +115,11 @@ func (p *Port) failSend(errno unix.Errno) {
 	switch {
 	case errno == unix.ENETDOWN:
 		p.fail(stateDown, fmt.Errorf("send on %s: %w", p.config.Interface, errno))
+	case (errno == unix.ENXIO || errno == unix.ENODEV) && p.mode == ModeZeroCopy:
+		// Drivers say so while they reset; whether the interface is gone the watcher finds out.
+		p.fail(stateDown, fmt.Errorf("send on %s: %w", p.config.Interface, errno))
 	case errno == unix.ENXIO || errno == unix.ENODEV:
-		p.fail(stateGone, fmt.Errorf("send on %s: %w", p.config.Interface, errno))
+		p.fail(stateGone, fmt.Errorf("send on %s: %w", p.config.Interface, errGone))
 	case errno == unix.EINVAL && p.mode == ModeZeroCopy:
 		p.fail(stateBug, fmt.Errorf("send on %s: %w", p.config.Interface, errNoProgram))
 	default:
