@@ -23,6 +23,8 @@ type InterfaceInfo struct {
 	MAC      [6]byte
 	MTU      int
 	Up       bool // administratively
+	Ethernet bool // its frames have an Ethernet header, and it is not the loopback
+	VNetHdr  bool // a tap whose user may leave checksums and segments to us
 	RxQueues int  // in use now
 	TxQueues int
 	NUMANode int    // -1: unknown, or it does not matter
@@ -58,7 +60,7 @@ func (h *Host) InfoByIndex(ifindex int) (InterfaceInfo, error) {
 func (h *Host) info(l netlink.Link) (InterfaceInfo, error) {
 	a := l.Attrs()
 	i := InterfaceInfo{
-		Name: a.Name, Ifindex: a.Index, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0,
+		Name: a.Name, Ifindex: a.Index, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, Ethernet: a.EncapType == "ether",
 		RxQueues: a.NumRxQueues, TxQueues: a.NumTxQueues, NUMANode: -1,
 	}
 	copy(i.MAC[:], a.HardwareAddr)
@@ -72,6 +74,11 @@ func (h *Host) info(l netlink.Link) (InterfaceInfo, error) {
 	i.Driver, i.NUMANode = driver, numaNode(bus)
 	if c, err := h.ethtool.channels(a.Name); err == nil {
 		i.RxQueues, i.TxQueues = int(c.rx+c.combined), int(c.tx+c.combined)
+	}
+	if tap, ok := l.(*netlink.Tuntap); ok {
+		i.VNetHdr = tap.Flags&netlink.TUNTAP_VNET_HDR != 0
+		i.RxQueues = max(tap.Queues, 1)
+		i.TxQueues = i.RxQueues
 	}
 	i.Speed = h.ethtool.speed(a.Name)
 	if i.Kind == "veth" {

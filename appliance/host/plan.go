@@ -56,6 +56,9 @@ func (h *Host) Plan(r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if !i.Ethernet {
+		return Plan{}, fmt.Errorf("use %s: it carries no Ethernet frames, or is the loopback", i.Name)
+	}
 	p := Plan{Interface: i.Name}
 	if err := h.checkQueues(i, r, &p); err != nil {
 		return Plan{}, err
@@ -76,6 +79,10 @@ func (h *Host) planNIC(i InterfaceInfo, p *Plan) error {
 	}
 	for _, f := range nicFeatures {
 		h.switchOff(i.Name, f.name, known.byName[f.name], f, p)
+	}
+	if i.VNetHdr {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s is a tap with vnet_hdr: what its user leaves unfinished arrives so; "+
+			"a virtual machine wants vnet_hdr=off, or csum=off,gso=off,host_tso4=off,host_tso6=off,host_ufo=off on its virtio-net-pci", i.Name))
 	}
 	if flapsForXDP[i.Driver] {
 		p.Flaps = append(p.Flaps, fmt.Sprintf("%s (%s): the link goes down for some seconds when the XDP program comes, and when it goes",

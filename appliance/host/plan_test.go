@@ -122,6 +122,28 @@ func TestPeerElsewhere(t *testing.T) {
 	}
 }
 
+func TestTap(t *testing.T) {
+	newNetns(t)
+	run(t, "ip tuntap add dev ht mode tap vnet_hdr multi_queue")
+	run(t, "ip tuntap add dev hp mode tap")
+	run(t, "ip tuntap add dev hu mode tun")
+	h := open(t, t.TempDir())
+	if p := plan(t, h, "ht"); len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "vnet_hdr=off") {
+		t.Errorf("warnings %q, want one on vnet_hdr", p.Warnings)
+	}
+	if p := plan(t, h, "hp"); len(p.Warnings) != 0 || len(p.Changes) != 0 {
+		t.Errorf("plan = %+v, want nothing", p)
+	}
+	if _, err := h.Plan(Request{Interface: "ht", Role: Access, Queues: []uint32{1}}); err == nil {
+		t.Error("queue 1 of a tap with one queue: no error")
+	}
+	for _, name := range []string{"hu", "lo"} {
+		if _, err := h.Plan(Request{Interface: name, Role: Core}); err == nil || !strings.Contains(err.Error(), "no Ethernet") {
+			t.Errorf("plan for %s: %v, want an error that it carries no Ethernet", name, err)
+		}
+	}
+}
+
 func TestInfo(t *testing.T) {
 	veth(t)
 	run(t, "ip link set ha address 02:00:00:00:00:07 mtu 1600 up")
@@ -135,7 +157,7 @@ func TestInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := InterfaceInfo{
-		Name: "ha", Ifindex: i.Ifindex, Kind: "veth", Driver: "veth", MAC: [6]byte{2, 0, 0, 0, 0, 7}, MTU: 1600, Up: true,
+		Name: "ha", Ifindex: i.Ifindex, Kind: "veth", Driver: "veth", MAC: [6]byte{2, 0, 0, 0, 0, 7}, MTU: 1600, Up: true, Ethernet: true,
 		RxQueues: 4, TxQueues: 4, NUMANode: -1, Speed: 10000, Peer: Peer{Name: "hb", Ifindex: peer.Ifindex, NetNsID: -1},
 	}
 	if i != want {
