@@ -25,13 +25,14 @@ func (n *Namespace) TakeCard(mac net.HardwareAddr, name string) error {
 		if !bytes.Equal(link.Attrs().HardwareAddr, mac) {
 			continue
 		}
-		if err := netlink.LinkSetName(link, name); err != nil {
-			return fmt.Errorf("name card %v %s: %w", mac, name, err)
-		}
+		// Renamed after the move: a card that came back from an earlier lab
+		// may still have the name here.
 		if err := netlink.LinkSetNsFd(link, int(ns.Fd())); err != nil {
 			return fmt.Errorf("move card %v to %s: %w", mac, n.name, err)
 		}
-		return nil
+		return n.onLink(link.Attrs().Name, "name card", func(moved netlink.Link) error {
+			return netlink.LinkSetName(moved, name)
+		})
 	}
 	return fmt.Errorf("look for card %v: not in this namespace", mac)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -271,32 +272,80 @@ func TestProcess(t *testing.T) {
 // TestSweep lets a second test process die with its lab open.
 func TestSweep(t *testing.T) {
 	if os.Getenv("XWIRE_LAB_DIE") != "" {
-		_, left, _ := pair(t, End{}, End{})
-		p, err := left.Start(Program{Path: "sleep", Args: []string{"1000"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		os.WriteFile(os.Getenv("XWIRE_LAB_DIE"), []byte(left.Path()), 0o644)
-		_ = p
-		os.Exit(9)
+		dieWithLab(t)
 	}
-	file := filepath.Join(t.TempDir(), "path")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSweep$")
-	cmd.Env = append(os.Environ(), "XWIRE_LAB_DIE="+file)
-	cmd.Run()
-	path, err := os.ReadFile(file)
+	for _, keep := range []bool{false, true} {
+		t.Run(fmt.Sprint("keep ", keep), func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "path")
+			cmd := exec.Command(os.Args[0], "-test.run=^TestSweep$")
+			cmd.Env = append(os.Environ(), "XWIRE_LAB_DIE="+file, fmt.Sprint("XWIRE_LAB_KEEP=", keep))
+			out, _ := cmd.CombinedOutput()
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			var id, path string
+			var pid int
+			fmt.Sscan(string(text), &id, &path, &pid)
+			if _, err := os.Stat(path); err != nil {
+				t.Fatalf("the dead process left no namespace: %v", err)
+			}
+			if !keep {
+				waitDead(t, pid)
+			} else if dead(pid) {
+				t.Error("the kept lab's process is dead")
+			}
+			if err := Sweep(); err != nil {
+				t.Fatal(err)
+			}
+			if keep {
+				if _, err := os.Stat(path); err != nil {
+					t.Fatalf("the kept lab was swept: %v", err)
+				}
+				if err := Remove(id); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := os.Stat(path); err == nil {
+				t.Errorf("%s is left", path)
+			}
+			waitDead(t, pid)
+		})
+	}
+}
+
+func waitDead(t *testing.T, pid int) {
+	t.Helper()
+	for range 300 {
+		if dead(pid) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("process %d is left", pid)
+}
+
+// dead is true for zombies too: nobody may reap orphans here.
+func dead(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(b), ") Z ")
+}
+
+func dieWithLab(t *testing.T) {
+	l, err := New(Config{Keep: os.Getenv("XWIRE_LAB_KEEP") == "true"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(string(path)); err != nil {
-		t.Fatalf("the dead process left no namespace: %v", err)
-	}
-	if err := Sweep(); err != nil {
+	n, err := l.Namespace("x")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(string(path)); err == nil {
-		t.Errorf("%s is left", path)
+	p, err := n.Start(Program{Path: "sleep", Args: []string{"1000"}})
+	if err != nil {
+		t.Fatal(err)
 	}
+	os.WriteFile(os.Getenv("XWIRE_LAB_DIE"), fmt.Append(nil, l.ID(), " ", n.Path(), " ", p.PID()), 0o644)
+	os.Exit(9)
 }
 
 func TestBoxNotReady(t *testing.T) {

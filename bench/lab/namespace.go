@@ -167,11 +167,11 @@ func removeNamespace(name string) error {
 	return nil
 }
 
-// pidsIn lists the processes of a namespace, ourselves and the host's own
-// namespace left out.
+// pidsIn lists the processes of a namespace, ourselves left out; none for the
+// namespace that we are in.
 func pidsIn(path string) []int {
 	var want, own unix.Stat_t
-	if unix.Stat(path, &want) != nil || unix.Stat("/proc/1/ns/net", &own) != nil || want.Ino == own.Ino {
+	if unix.Stat(path, &want) != nil || unix.Stat("/proc/self/ns/net", &own) != nil || want.Ino == own.Ino {
 		return nil
 	}
 	entries, err := os.ReadDir("/proc")
@@ -181,7 +181,7 @@ func pidsIn(path string) []int {
 	var pids []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() || pid == 1 {
+		if err != nil || pid == os.Getpid() {
 			continue
 		}
 		var st unix.Stat_t

@@ -31,7 +31,10 @@ func Sweep() error {
 	}
 	for _, e := range entries {
 		if stale(filepath.Join(stateDir, e.Name())) {
-			errs = append(errs, Remove(e.Name()))
+			// Another process may sweep at the same time.
+			if err := Remove(e.Name()); !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)
