@@ -1,10 +1,12 @@
 package appliance
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -79,7 +81,7 @@ func (a *Appliance) serveSessions(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no-such-tunnel", fmt.Sprintf("there is no tunnel %q", tunnel))
 		return
 	}
-	answer(w, list)
+	answerList(w, list)
 }
 
 func (a *Appliance) serveSession(w http.ResponseWriter, r *http.Request) {
@@ -102,6 +104,26 @@ func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	// A reader that went away is no business of ours.
 	_ = json.NewEncoder(w).Encode(v)
+}
+
+// answerList writes a JSON array as its values come.
+func answerList[T any](w http.ResponseWriter, list iter.Seq[T]) {
+	w.Header().Set("Content-Type", "application/json")
+	b := bufio.NewWriterSize(w, 64<<10)
+	defer b.Flush()
+	enc := json.NewEncoder(b)
+	separator := byte('[')
+	for v := range list {
+		b.WriteByte(separator)
+		separator = ','
+		if enc.Encode(v) != nil {
+			return
+		}
+	}
+	if separator == '[' {
+		b.WriteByte('[')
+	}
+	b.WriteString("]\n")
 }
 
 func refuse(w http.ResponseWriter, status int, code, text string) {

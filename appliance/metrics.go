@@ -121,8 +121,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.sessions {
 		list, _ := c.a.Sessions(api.SessionQuery{})
-		for i := range list {
-			send(ch, sessionMetrics, &list[i], list[i].Tunnel, list[i].Name)
+		for s := range list {
+			send(ch, sessionMetrics, &s, s.Tunnel, s.Name)
 		}
 	}
 	for _, p := range c.a.Ports() {

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -100,28 +101,30 @@ func statistics(c pw.Counters) api.Statistics {
 	}
 }
 
-// Sessions lists the sessions that a query asks for, in the order of the configuration. It
-// reports false for a tunnel that does not exist.
-func (a *Appliance) Sessions(q api.SessionQuery) ([]api.Session, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	found := q.Tunnel == ""
-	list := []api.Session{}
-	for i := range a.tunnels {
-		t := &a.tunnels[i]
-		if q.Tunnel != "" && q.Tunnel != t.name {
-			continue
+// Sessions gives the sessions that a query asks for, in the order of the configuration, one at a
+// time: a list of 100,000 is never in memory. It reports false for a tunnel that does not exist.
+func (a *Appliance) Sessions(q api.SessionQuery) (iter.Seq[api.Session], bool) {
+	from, to := 0, len(a.sessions)
+	if q.Tunnel != "" {
+		i := slices.IndexFunc(a.tunnels, func(t tunnel) bool { return t.name == q.Tunnel })
+		if i < 0 {
+			return nil, false
 		}
-		found = true
-		for j := range a.sessions[t.first : t.first+t.sessions] {
-			s := a.apiSession(&a.sessions[t.first+j], q.Cookies)
+		from, to = a.tunnels[i].first, a.tunnels[i].first+a.tunnels[i].sessions
+	}
+	return func(yield func(api.Session) bool) {
+		for i := from; i < to; i++ {
+			a.mu.Lock()
+			s := a.apiSession(&a.sessions[i], q.Cookies)
+			a.mu.Unlock()
 			if q.Errors && s.TxErrors+s.RxErrors+s.RxCookieDiscards+s.RxSeqDiscards+s.Suspect == 0 {
 				continue
 			}
-			list = append(list, s)
+			if !yield(s) {
+				return
+			}
 		}
-	}
-	return list, found
+	}, true
 }
 
 // Session gives one session and the number of sessions that fit the name; an empty tunnel fits all.

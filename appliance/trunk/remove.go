@@ -4,19 +4,18 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // Remove deletes one interface and forgets it, its MAC address too. A name that is not ours is
 // left alone, without an error.
 func (t *Trunk) Remove(name string) error {
-	return t.prune(func(n string) bool { return n != name })
+	return t.Prune(func(n string) bool { return n != name })
 }
 
-// Prune deletes the interfaces that keep does not want.
-func (t *Trunk) Prune(keep func(name string) bool) error { return t.prune(keep) }
-
-func (t *Trunk) prune(keep func(name string) bool) error {
+// Prune deletes the interfaces that keep does not want, and forgets them.
+func (t *Trunk) Prune(keep func(name string) bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, err := t.scan()
@@ -24,23 +23,69 @@ func (t *Trunk) prune(keep func(name string) bool) error {
 		return err
 	}
 	t.adopt(s)
-	var errs []error
-	changed := false
+	var links []netlink.Link
+	var gone []string
 	for name, r := range t.state.Interfaces {
 		if keep(name) {
 			continue
 		}
+		gone = append(gone, name)
 		if l := s.byVLAN[r.vlan()]; l != nil {
-			if err := t.handle.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-				errs = append(errs, fmt.Errorf("remove interface %s: %w", name, err))
-				continue
+			links = append(links, l)
+		} else if r.Ifindex != 0 {
+			if err := t.deleteElsewhere(r, s); err != nil {
+				t.config.Log.Warn("interface not removed from the network namespace it was moved to", "interface", name, "err", err)
 			}
 		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := t.delete(links, s); err != nil {
+		return err
+	}
+	for _, name := range gone {
 		delete(t.state.Interfaces, name)
-		changed = true
 	}
-	if changed {
-		errs = append(errs, t.state.save(t.path()))
+	return t.state.save(t.path())
+}
+
+// few is up to how many devices are deleted one by one. Each such deletion waits for a grace
+// period of the kernel, tens of milliseconds.
+const few = 4
+
+// delete removes devices. Many are put into a device group of their own first, and the group is
+// deleted as one.
+func (t *Trunk) delete(links []netlink.Link, s scan) error {
+	if len(links) <= few {
+		for _, l := range links {
+			if err := t.handle.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
+				return fmt.Errorf("remove interface %s: %w", l.Attrs().Name, err)
+			}
+		}
+		return nil
 	}
-	return errors.Join(errs...)
+	group := s.freeGroup()
+	for _, l := range links {
+		if err := t.handle.LinkSetGroup(l, int(group)); err != nil && !errors.Is(err, unix.ENODEV) {
+			return fmt.Errorf("remove interface %s: %w", l.Attrs().Name, err)
+		}
+	}
+	if err := deleteGroup(group); err != nil {
+		return fmt.Errorf("remove %d interfaces: %w", len(links), err)
+	}
+	return nil
+}
+
+// freeGroup is a device group that no device is in.
+func (s scan) freeGroup() uint32 {
+	used := map[uint32]bool{}
+	for _, l := range s.byName {
+		used[l.Attrs().Group] = true
+	}
+	group := uint32(0x78770001) // "xw"
+	for used[group] {
+		group++
+	}
+	return group
 }

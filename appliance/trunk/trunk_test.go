@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"xwire/appliance/trunk"
 )
@@ -237,5 +238,27 @@ func TestMovedToAnotherNamespace(t *testing.T) {
 		}
 		tr.Close()
 		tr = open(t, c)
+	}
+	if err := tr.Remove("away"); err != nil {
+		t.Fatal(err)
+	}
+	if out := ip(t, "-n "+other+" -br link"); strings.Contains(out, "away") {
+		t.Errorf("Remove left the device in the other namespace: %s", out)
+	}
+
+	// Gone with its namespace: made anew here, with its MAC address.
+	mac := show(t, "here").Address
+	third := other + "-b"
+	ip(t, "netns add "+third)
+	ip(t, "link set here netns "+third)
+	ip(t, "netns del "+third)
+	for i := 0; !exists("here"); i++ { // the kernel takes namespaces down in its own time
+		ensure(t, tr, want[1])
+		if time.Sleep(20 * time.Millisecond); i > 250 {
+			t.Fatal("not made anew after its namespace went")
+		}
+	}
+	if got := show(t, "here").Address; got != mac {
+		t.Errorf("MAC address %s, want %s", got, mac)
 	}
 }
