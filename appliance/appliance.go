@@ -138,6 +138,11 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 		return err
 	}
 	a.makePorts(cfg)
+	// What a killed process left changed for interfaces that are no ports any more is put back now;
+	// for the others, openPort takes it over.
+	if err := a.host.Recover(a.isPort); err != nil {
+		a.log.Warn("put back NIC settings of an earlier start", "error", err)
+	}
 	if err := a.chooseWorkers(); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"fmt"
+	"slices"
 
 	"xwire/config"
 	"xwire/pw"
@@ -41,6 +42,11 @@ func (a *Appliance) chooseWorkers() error {
 	}
 	a.table = pw.NewTable(len(a.workers))
 	return nil
+}
+
+// isPort tells whether a port of the configuration lies on the interface.
+func (a *Appliance) isPort(name string) bool {
+	return slices.ContainsFunc(a.ports, func(p *port) bool { return p.Interface == name })
 }
 
 // makeFabric makes the arena, large enough for every queue of every port, and the workers.
