@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"xwire/l2tp"
@@ -19,13 +20,20 @@ const (
 // PeerCommands returns the commands for the other ends of all enabled tunnels.
 func (c *Config) PeerCommands(kind PeerKind, cookies bool) (string, error) {
 	var all []string
+	sockets := map[netip.AddrPort]string{} // of the peers, by the first tunnel that has them
 	for i := range c.Tunnels {
-		if !c.Tunnels[i].Enabled {
+		t := &c.Tunnels[i]
+		if !t.Enabled {
 			continue
 		}
-		text, err := c.Tunnels[i].PeerCommands(kind, cookies)
+		text, err := t.PeerCommands(kind, cookies)
 		if err != nil {
 			return "", err
+		}
+		if first, again := sockets[t.Peer]; !again {
+			sockets[t.Peer] = t.Name
+		} else if kind == PeerLinux && t.Encap == l2tp.EncapUDP {
+			text = fmt.Sprintf("# The kernel does not let tunnels %s and %s share %s: give one of them another port, or put their sessions into one.\n", first, t.Name, t.Peer) + text
 		}
 		all = append(all, text)
 	}

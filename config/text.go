@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -9,7 +10,8 @@ import (
 
 // WriteText prints the report for people.
 func (r Report) WriteText(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	out := bufio.NewWriter(w)
+	tw := tabwriter.NewWriter(&trimmer{w: out}, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(tw, "core MTU %d\n", r.CoreMTU)
 	if r.AutoPorts {
 		fmt.Fprintf(tw, "no [port]: runs with `xwire run --auto-ports` only\n")
@@ -39,18 +41,36 @@ func (r Report) WriteText(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	if len(r.Warnings) == 0 {
-		return nil
-	}
-	if _, err := fmt.Fprintf(w, "\nwarnings:\n"); err != nil {
-		return err
-	}
-	for _, x := range r.Warnings {
-		if _, err := fmt.Fprintf(w, "  %s\n", x); err != nil {
-			return err
+	for i, x := range r.Warnings {
+		if i == 0 {
+			fmt.Fprintf(out, "\nwarnings:\n")
 		}
+		fmt.Fprintf(out, "  %s\n", x)
 	}
-	return nil
+	return out.Flush()
+}
+
+// trimmer takes off the blanks that tabwriter leaves where the last column is empty.
+type trimmer struct {
+	w      *bufio.Writer
+	blanks int // not written yet
+}
+
+func (t *trimmer) Write(p []byte) (int, error) {
+	for _, c := range p {
+		switch c {
+		case ' ':
+			t.blanks++
+			continue
+		case '\n':
+			t.blanks = 0
+		}
+		for ; t.blanks > 0; t.blanks-- {
+			t.w.WriteByte(' ')
+		}
+		t.w.WriteByte(c) // the error stays with the bufio.Writer, for Flush
+	}
+	return len(p), nil
 }
 
 func (w ReportWarning) String() string {

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files of testdata anew")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update writes it anew):\n%s", path, got)
+	}
+}
+
+func TestReport(t *testing.T) {
+	for _, name := range []string{"design", "ql2tpd"} {
+		c := load(t, "testdata/"+name+".toml")
+		var text bytes.Buffer
+		if err := c.Report(1500).WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".txt", text.Bytes())
+		j, err := json.MarshalIndent(c.Report(1600), "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".json", append(j, '\n'))
+	}
+}
+
+func TestPeerCommands(t *testing.T) {
+	c := load(t, "testdata/design.toml")
+	for _, kind := range []PeerKind{PeerLinux, PeerRouterOS} {
+		for show, name := range map[bool]string{false: "hidden", true: "shown"} {
+			text, err := c.PeerCommands(kind, show)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "peer-"+string(kind)+"-"+name+".txt", []byte(text))
+		}
+	}
+	for show, name := range map[bool]string{false: "hidden", true: "shown"} {
+		text, err := c.Tunnel("paris").PeerCommands(PeerCisco, show)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "peer-cisco-"+name+".txt", []byte(text))
+	}
+	if _, err := c.PeerCommands(PeerCisco, false); err == nil || !strings.Contains(err.Error(), `tunnel "oslo"`) {
+		t.Errorf("PeerCommands(cisco) over UDP = %v, want an error that names the tunnel", err)
+	}
+	if _, err := c.PeerCommands("junos", false); err == nil || !strings.Contains(err.Error(), `use "linux", "cisco" or "routeros"`) {
+		t.Errorf("PeerCommands(junos) = %v, want an error that names what there is", err)
+	}
+}
+
+func TestWriteDefaults(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteDefaults(&b); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "defaults.txt", b.Bytes())
+}
+
+// TestKeys: every key of the table is read, and none clashes with another.
+func TestKeys(t *testing.T) {
+	l := &loader{interned: map[string]string{}}
+	src := &source{sections: []section{{}}}
+	setters := map[string]func(r *reader, key string, v any){
+		"appliance": new(Appliance).set, "port": new(Port).set, "tunnel": new(tunnelDraft).set, "session": new(Session).set,
+	}
+	for _, k := range Keys() {
+		if k.Table == "" {
+			continue
+		}
+		if k.Doc == "" || k.Type == "" {
+			t.Errorf("%s.%s has no type or no meaning", k.Table, k.Name)
+		}
+		for _, name := range []string{k.Name, k.Alias} {
+			if name != "" {
+				before := len(l.errs)
+				setters[k.Table](&reader{l: l, at: place{src: src}}, name, 1.5) // panics without a setter
+				if len(l.errs) != before+1 {
+					t.Errorf("%s.%s = 1.5 gives %d errors, want 1", k.Table, name, len(l.errs)-before)
+				}
+			}
+		}
+		if n := len(tables[k.Table].keys); n > 32 {
+			t.Errorf("table %s has %d keys; a keySet has 32", k.Table, n)
+		}
+	}
+}
+
+// TestSave: what is written loads to the same values.
+func TestSave(t *testing.T) {
+	for _, name := range []string{"design", "ql2tpd"} {
+		c := load(t, "testdata/"+name+".toml")
+		path := filepath.Join(t.TempDir(), "last")
+		if err := c.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		st, err := os.Stat(path)
+		if err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("mode of the saved file = %v, %v, want 0600", st.Mode(), err)
+		}
+		again, err := LoadSaved(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, c, again)
+		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+	if err := load(t, "testdata/design.toml").Save(filepath.Join(t.TempDir(), "none", "last")); err == nil {
+		t.Error("Save into a directory that is not there: no error")
+	}
+}
+
+// same compares two configurations but for places, warnings and files.
+func same(t *testing.T, a, b *Config) {
+	t.Helper()
+	var texts [2]bytes.Buffer
+	for i, c := range []*Config{a, b} {
+		if err := c.WriteTOML(&texts[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(texts[0].Bytes(), texts[1].Bytes()) {
+		t.Errorf("not the same:\n%s\n%s", &texts[0], &texts[1])
+	}
+	for i := range a.Tunnels {
+		x, y := a.Tunnels[i], b.Tunnels[i]
+		for j := range x.Sessions {
+			s, u := x.Sessions[j], y.Sessions[j]
+			s.Pos, u.Pos = Pos{}, Pos{}
+			if s != u {
+				t.Errorf("session %s/%s: %+v, want %+v", x.Name, s.Name, u, s)
+			}
+		}
+	}
+}
