@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Box is an `xwire run` in a namespace. Its files and its /run/xwire are its own
-// and stay between starts, so that a start after a Kill finds what was left.
+// Box is an `xwire run` in a namespace. Its files, its /run/xwire and its state
+// directory are its own and stay between starts, so that a start after a Kill finds what was left.
 type Box struct {
 	ns      *Namespace
 	binary  string
 	dir     string
 	process *Process
+	notify  *notifySocket
 
 	// Control is the path of the control socket.
 	Control string
@@ -87,16 +88,21 @@ func (b *Box) Restart(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start a box in %s: %w", b.ns.name, err)
 	}
-	defer n.Close()
+	b.notify = n
 	b.process, err = b.ns.Start(Program{
 		Path:  b.binary,
-		Args:  append([]string{"run", "--config", b.ConfigFile}, b.Args...),
+		Args:  append([]string{"run", "--config", b.ConfigFile, "--state", filepath.Join(b.dir, "state")}, b.Args...),
 		Env:   append([]string{"NOTIFY_SOCKET=" + n.path}, b.Env...),
 		Binds: map[string]string{"/run/xwire": filepath.Join(b.dir, "run")},
 	})
 	if err != nil {
+		n.Close()
 		return err
 	}
+	go func(p *Process) {
+		<-p.Done()
+		n.Close()
+	}(b.process)
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := n.wait(ctx, b.process.Done()); err != nil {
@@ -104,6 +110,17 @@ func (b *Box) Restart(ctx context.Context) error {
 		return fmt.Errorf("wait for the box in %s: %w (%v); it printed:\n%s", b.ns.name, err, b.process.err, b.process.Output())
 	}
 	return nil
+}
+
+// Status is the last STATUS= that the box told systemd since it was started.
+func (b *Box) Status() string {
+	if b.notify == nil {
+		return ""
+	}
+	if s := b.notify.status.Load(); s != nil {
+		return *s
+	}
+	return ""
 }
 
 // Stop ends the box with SIGTERM and returns its error, nil for status 0.

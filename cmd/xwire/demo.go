@@ -196,7 +196,6 @@ func (d *demo) build(ctx context.Context, l *lab.Lab, binary string) (sites [2]*
 		if boxes[i], err = hosts[i].Box(binary); err != nil {
 			return sites, boxes, err
 		}
-		boxes[i].Args = []string{"--state", boxes[i].Dir()}
 		if err = boxes[i].Start(ctx, configs[i]); err != nil {
 			return sites, boxes, err
 		}
