@@ -109,3 +109,30 @@ func TestManyKeys(t *testing.T) {
 		t.Errorf("Snapshot has %d hops after Set of one key", got)
 	}
 }
+
+// Notifications that the kernel had to throw away are made up for by reading everything anew.
+func TestLostNotifications(t *testing.T) {
+	l := newLab(t)
+	twoWays(l)
+	f := l.follow("p0", "p1")
+	k := key("198.51.100.7", "192.0.2.1")
+	f.Add(k)
+	f.await(k, second, "resolved", resolved)
+	before := f.Syncs()
+	release := f.Stall()
+	var lines strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&lines, "route add 10.%d.%d.0/24 via 203.0.114.2\n", i>>8, i&255)
+	}
+	l.batch(lines.String())
+	l.ip("route replace 198.51.100.0/24 via 203.0.113.2 dev p1")
+	l.ip("link set p1 mtu 1444")
+	l.ip("neigh replace 203.0.113.2 lladdr 02:00:00:00:77:77 dev p1 nud permanent")
+	release()
+	f.await(k, second, "all changes seen", func(h nexthop.Hop) bool {
+		return resolved(h) && h.Ifindex == l.index("p1") && h.MTU == 1444 && macString(h.Dst) == "02:00:00:00:77:77"
+	})
+	if f.Syncs() == before {
+		t.Error("the tables were not read anew: the test lost nothing")
+	}
+}

@@ -92,7 +92,7 @@ func (w *Watcher) errand(k neighKey, want *want, now time.Time) (e errand, due, 
 	switch {
 	case !known || failed:
 		if failed && n.managed() && !want.ours {
-			e.use = true // not ours to change, only to ask
+			e.theirs = true
 		}
 		return e, waited >= retryAfter, false
 	case w.noManaged:
@@ -120,7 +120,7 @@ func (w *Watcher) run(errands []errand) {
 			func(i int, _ []byte, errno unix.Errno) {
 				e := list[i]
 				switch {
-				case errno == 0 && e.manage && !e.use:
+				case errno == 0 && e.manage && !e.use && !e.theirs:
 					made = append(made, e)
 				case errno != 0 && errno != unix.EEXIST && errno != unix.ENOENT && errno != unix.ENODEV && errno != unix.ENETDOWN:
 					w.config.Log.Debug("neighbour not asked for", "neighbour", e.key.addr, "ifindex", e.key.dev, "err", errno)

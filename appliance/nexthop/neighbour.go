@@ -88,6 +88,7 @@ type errand struct {
 	manage bool // else: let go
 	exists bool // in the table as we know it
 	drop   bool // delete it: nobody ever answered
+	theirs bool // somebody else manages it: ask without making it ours
 	use    bool // NTF_USE instead of managed, on kernels that know no managed entries
 }
 
@@ -102,7 +103,9 @@ func (e errand) appendTo(b []byte) []byte {
 	b = append(b, nd...)
 	b = attr(b, unix.NDA_DST, e.key.addr.AsSlice())
 	if e.manage {
-		b = attr(b, ndaProtocol, []byte{originator})
+		if !e.use && !e.theirs {
+			b = attr(b, ndaProtocol, []byte{originator})
+		}
 		if !e.use {
 			b = attrUint32(b, ndaFlagsExt, ntfExtManaged)
 		}

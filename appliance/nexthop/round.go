@@ -91,6 +91,7 @@ func (w *Watcher) readTables() error {
 		return fmt.Errorf("read neighbours: %w", err)
 	}
 	w.links.byIndex, w.neighbours, w.lost = byIndex, neighbours, false
+	w.syncs++
 	for k := range w.wants {
 		w.restless[k] = struct{}{}
 	}

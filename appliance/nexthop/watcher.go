@@ -58,6 +58,7 @@ type Watcher struct {
 	sweeping   bool // every key is to be asked
 	lost       bool // notifications were lost: read the tables anew
 	lookups    uint64
+	syncs      int
 }
 
 // New opens the sockets in the calling thread's network namespace. Run must follow, or Close.
@@ -247,7 +248,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return w.letGo()
 		case err := <-reader:
 			reader <- err
-			return err
+			return errors.Join(err, w.letGo())
 		case <-w.kick:
 			if !waiting {
 				waiting = true

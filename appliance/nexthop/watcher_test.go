@@ -411,3 +411,42 @@ func TestKeysOfNoUse(t *testing.T) {
 		f.state(k, nexthop.NoRoute, "")
 	}
 }
+
+// Somebody else's managed neighbour that does not answer is asked for, and stays somebody else's.
+func TestForeignManagedNeighbourThatFails(t *testing.T) {
+	l := newLab(t)
+	l.ip("addr add 192.0.2.1/24 dev p0")
+	l.ip("neigh add 192.0.2.9 dev p0 managed")
+	f := l.follow("p0")
+	k := key("192.0.2.9", "192.0.2.1")
+	f.Add(k)
+	f.await(k, 5*time.Second, "failed", func(h nexthop.Hop) bool { return strings.Contains(h.Reason, "does not answer") })
+	time.Sleep(1500 * time.Millisecond) // asked again at least once
+	if s := l.ip("-d neigh show dev p0"); !strings.Contains(s, "managed") || strings.Contains(s, "115") {
+		t.Errorf("entry = %s, want managed and not ours", s)
+	}
+	l.ipnet("addr add 192.0.2.9/24 dev n0")
+	f.await(k, 2*time.Second, "answers at last", resolved)
+	f.stop()
+	if s := l.ip("-d neigh show dev p0"); !strings.Contains(s, "managed") {
+		t.Errorf("entry = %s, want still managed", s)
+	}
+}
+
+// Kernels before 5.16 keep nothing resolved for others: the neighbour is used now and then instead.
+func TestKernelWithoutManagedNeighbours(t *testing.T) {
+	l := newLab(t)
+	l.ip("addr add 192.0.2.1/24 dev p0")
+	f := l.follow("p0")
+	f.OldKernel()
+	k := key("192.0.2.2", "192.0.2.1")
+	f.Add(k)
+	f.state(k, nexthop.NoNeighbour, "192.0.2.2")
+	l.ipnet("addr add 192.0.2.2/24 dev n0")
+	f.await(k, 2500*time.Millisecond, "resolved", resolved)
+	if s := l.ip("neigh show dev p0"); strings.Contains(s, "managed") {
+		t.Errorf("managed: %s", s)
+	}
+	l.ip("neigh del 192.0.2.2 dev p0")
+	f.await(k, 2500*time.Millisecond, "resolved again", resolved)
+}

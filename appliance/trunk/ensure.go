@@ -14,7 +14,7 @@ import (
 type Interface struct {
 	Name    string // of the device
 	Session string // "tunnel/session", for the alias
-	MTU     int    // bytes, without the Ethernet header
+	MTU     int    // bytes, without the Ethernet header; 0: 1500
 	KeepMTU bool   // leave the MTU of an interface that exists: its operator may have changed it
 }
 
@@ -43,6 +43,9 @@ func (t *Trunk) Ensure(want []Interface) ([]Binding, error) {
 	changed := false
 	places := t.places(s)
 	for _, w := range want {
+		if w.MTU <= 0 {
+			w.MTU = 1500
+		}
 		if err := t.check(w, s); err != nil {
 			errs = append(errs, err)
 			continue

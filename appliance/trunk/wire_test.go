@@ -222,7 +222,7 @@ func TestThousandInterfaces(t *testing.T) {
 	}
 	t.Logf("%d interfaces: made %v, found again %v, removed %v; about %d KiB each", n, made.Round(time.Millisecond),
 		found.Round(time.Millisecond), removed.Round(time.Millisecond), perInterface)
-	if made > 20*time.Second || removed > 20*time.Second {
+	if made > time.Minute || removed > time.Minute {
 		t.Errorf("making took %v, removing %v", made, removed)
 	}
 }
