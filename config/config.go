@@ -18,11 +18,11 @@ type Config struct {
 // Load reads a configuration file and what it includes. Its error is Errors, or wraps the reason
 // why the file itself could not be read.
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	text, _, err := disk{}.read(path)
 	if err != nil {
 		return nil, Errors{{File: path, Msg: readMessage(err)}}
 	}
-	return Parse(path, data)
+	return parse(path, text, disk{})
 }
 
 // Parse is Load for a text that is in memory. Includes and cookie files are looked for beside name.

@@ -58,12 +58,23 @@ func decodeBatch(text string, list []section) []decoded {
 	for w := range workers {
 		wg.Go(func() {
 			for i := w * len(list) / workers; i < (w+1)*len(list)/workers; i++ {
-				out[i] = decode(text[list[i].body:list[i].end], list[i].odd)
+				out[i] = list[i].decode(text)
 			}
 		})
 	}
 	wg.Wait()
 	return out
+}
+
+// maxDepth is how deep values may be nested. The decoder recurses, and no recover stops a stack
+// that grows too large.
+const maxDepth = 64
+
+func (s *section) decode(text string) decoded {
+	if s.depth > maxDepth {
+		return decoded{err: &syntaxError{line: 1, msg: fmt.Sprintf("has values nested deeper than %d", maxDepth)}}
+	}
+	return decode(text[s.body:s.end], s.odd)
 }
 
 // headPath reads a header line. A plain header is read here; whatever has quotes or is not as it

@@ -26,9 +26,6 @@ func (disk) read(path string) (string, fs.FileMode, error) {
 	if err != nil {
 		return "", 0, err
 	}
-	if !st.Mode().IsRegular() {
-		return "", 0, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is not a regular file")}
-	}
 	var b strings.Builder
 	b.Grow(int(min(st.Size(), 1<<30)))
 	_, err = f.WriteTo(&b)
@@ -43,6 +40,31 @@ type source struct {
 	text     string
 	sections []section
 	includes []include
+	lines    map[int]map[string]int // of the keys of large sections, once they are asked for
+}
+
+// largeSection is in bytes. Smaller ones are scanned for each key that is asked for.
+const largeSection = 16 << 10
+
+func (src *source) keyLine(sec int, rel []string) int {
+	s := &src.sections[sec]
+	if s.end-s.body < largeSection {
+		return s.keyLine(src.text, rel)
+	}
+	lines := src.lines[sec]
+	if lines == nil {
+		lines = s.keyLines(src.text)
+		if src.lines == nil {
+			src.lines = map[int]map[string]int{}
+		}
+		src.lines[sec] = lines
+	}
+	for n := len(rel); n > 0; n-- {
+		if line, ok := lines[joinPath(rel[:n])]; ok {
+			return line
+		}
+	}
+	return s.line
 }
 
 // include is one pattern of a file's include key.
@@ -65,11 +87,10 @@ func (p place) line(key string) int {
 	if key != "" {
 		rel = append(rel[:len(rel):len(rel)], key)
 	}
-	s := &p.src.sections[p.sec]
 	if len(rel) == 0 {
-		return s.line
+		return p.src.sections[p.sec].line
 	}
-	return s.keyLine(p.src.text, rel)
+	return p.src.keyLine(p.sec, rel)
 }
 
 // draft is what is known of an object while the files are read.
@@ -137,32 +158,23 @@ const batch = 4096
 func (l *loader) readSource(src *source, chain []string) {
 	l.order[src.name] = len(l.order)
 	l.cfg.Files = append(l.cfg.Files, src.name)
+	before := len(l.errs)
 	src.sections = split(src.text, 1)
 	for i := 0; i < len(src.sections); i += batch {
 		for j, d := range decodeBatch(src.text, src.sections[i:min(i+batch, len(src.sections))]) {
 			l.section(src, i+j, d)
 		}
 	}
-	if oddTables(src) {
+	if len(l.errs) == before && oddTables(src) {
 		// The sections are right one by one; whether they are together, the headers alone do not
 		// tell where tables are also made by dotted keys and inline tables.
-		if d := decode(src.text, false); d.err != nil && !l.told(src.name, d.err.line) {
+		if d := decode(src.text, false); d.err != nil {
 			l.addError(src.name, d.err.line, d.err.key, d.err.msg)
 		}
 	}
 	for _, inc := range src.includes {
 		l.include(src, inc, chain)
 	}
-}
-
-// told reports whether a line has an error already.
-func (l *loader) told(file string, line int) bool {
-	for _, e := range l.errs {
-		if e.File == file && e.Line == line {
-			return true
-		}
-	}
-	return false
 }
 
 func oddTables(src *source) bool {

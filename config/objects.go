@@ -111,8 +111,8 @@ func (l *loader) tunnelTable(at place, d decoded) {
 	t.place, t.exists, t.broken = at, true, d.err != nil
 	t.Pos = Pos{at.src.name, at.line("")}
 	t.own = l.keys(at, "tunnel", d, "session", t.set)
-	if _, ok := d.table["session"]; ok {
-		l.child(at, d, "session", "[tunnel.NAME.session.NAME]")
+	if v, ok := d.table["session"]; ok {
+		l.child(at, "session", "[tunnel.NAME.session.NAME]", v, below(d.keys)["session"])
 	}
 }
 

@@ -2,8 +2,10 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -59,6 +61,42 @@ func TestSize(t *testing.T) {
 		t.Errorf("loading takes %v a session, the decoder alone %v; want three times as much at most", cpu/n, decoder)
 	}
 	runtime.KeepAlive(c)
+}
+
+// TestLargeAndWrong: neither many errors nor many tables in one section take more than linear time.
+func TestLargeAndWrong(t *testing.T) {
+	const n = 20_000
+	var inline, dotted, wrong bytes.Buffer
+	for _, b := range []*bytes.Buffer{&inline, &dotted, &wrong} {
+		b.WriteString(tunnelText)
+	}
+	for i := range n {
+		fmt.Fprintf(&inline, "session.s%d = { sid = %d, psid = 1 }\n", i, i+1)
+		fmt.Fprintf(&dotted, "session.s%d.sid = %d\nsession.s%d.psid = \"x\"\n", i, i+1, i)
+		fmt.Fprintf(&wrong, "[tunnel.a.session.s%d]\nsid = 1\npsid = 0\nattach = \"nowhere\"\nvlan = 7\nx = 1\n", i)
+	}
+	for _, tt := range []struct {
+		name string
+		text []byte
+		errs int
+	}{{"inline", inline.Bytes(), 0}, {"dotted", dotted.Bytes(), n}, {"wrong", wrong.Bytes(), 4*n - 1}} {
+		start := time.Now()
+		_, err := Parse("x.toml", tt.text)
+		var got Errors
+		errors.As(err, &got)
+		if len(got) != tt.errs {
+			t.Errorf("%s: %d errors, want %d", tt.name, len(got), tt.errs)
+		}
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("%s: %v", tt.name, took)
+		} else {
+			t.Logf("%s: %d tables, %d errors in %v", tt.name, n, len(got), took.Round(time.Millisecond))
+		}
+	}
+	deep := tunnelText + "host_name = " + strings.Repeat("[", 10_000_000) + "\n"
+	if _, err := Parse("x.toml", []byte(deep)); err == nil || !strings.Contains(err.Error(), "deeper than 64") {
+		t.Errorf("ten million brackets: %.200v", err)
+	}
 }
 
 // cpuTime is what the process has used of all CPUs.

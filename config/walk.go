@@ -19,11 +19,11 @@ func (l *loader) section(src *source, i int, d decoded) {
 			// it had been closed, so that its own error does not hide theirs.
 			rest := split(src.text[cut:sec.end], sec.line+strings.Count(src.text[sec.head:cut], "\n"))
 			src.sections[i].end = cut
-			l.section(src, i, decode(src.text[sec.body:cut], sec.odd))
+			l.section(src, i, src.sections[i].decode(src.text))
 			for _, s := range rest[1:] {
 				s.head, s.body, s.end = s.head+cut, s.body+cut, s.end+cut
 				src.sections = append(src.sections, s)
-				l.section(src, len(src.sections)-1, decode(src.text[s.body:s.end], s.odd))
+				l.section(src, len(src.sections)-1, s.decode(src.text))
 			}
 			return
 		}
@@ -181,7 +181,7 @@ func (l *loader) top(at place, d decoded) {
 		case "include":
 			l.includeKey(at, v)
 		case "appliance", "port", "defaults", "tunnel":
-			l.child(at, d, name, "a table")
+			l.child(at, name, "a table", v, below(d.keys)[name])
 		default:
 			l.unknownKey(at, name, topNames)
 		}
@@ -208,27 +208,28 @@ func (l *loader) includeKey(at place, v any) {
 
 // children takes the tables inside a table that holds nothing else.
 func (l *loader) children(at place, d decoded, want string) {
+	sub := below(d.keys)
 	for _, name := range d.names() {
-		l.child(at, d, name, want)
+		l.child(at, name, want, d.table[name], sub[name])
 	}
 }
 
-func (l *loader) child(at place, d decoded, name, want string) {
-	sub, ok := d.table[name].(map[string]any)
+func (l *loader) child(at place, name, want string, v any, keys []toml.Key) {
+	sub, ok := v.(map[string]any)
 	if !ok {
-		l.errorf(at, name, "must be %s, is %s", want, describe(d.table[name]))
+		l.errorf(at, name, "must be %s, is %s", want, describe(v))
 		return
 	}
 	n := place{src: at.src, sec: at.sec, rel: append(slices.Clone(at.rel), name), path: append(slices.Clone(at.path), name)}
-	l.table(n, decoded{table: sub, keys: below(d.keys, name)})
+	l.table(n, decoded{table: sub, keys: keys})
 }
 
-// below returns the keys below a table, in their order.
-func below(keys []toml.Key, name string) []toml.Key {
-	var out []toml.Key
+// below returns the keys below each table inside a table, in their order.
+func below(keys []toml.Key) map[string][]toml.Key {
+	out := map[string][]toml.Key{}
 	for _, k := range keys {
-		if len(k) > 1 && k[0] == name {
-			out = append(out, k[1:])
+		if len(k) > 1 {
+			out[k[0]] = append(out[k[0]], k[1:])
 		}
 	}
 	return out
