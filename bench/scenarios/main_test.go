@@ -19,8 +19,8 @@ import (
 // programLimit ends the test program with every stack when a scenario hangs.
 const programLimit = 4 * time.Minute
 
-// binary is the program under test, built by TestMain.
-var binary string
+// program is the one under test, built by TestMain.
+var program string
 
 func TestMain(m *testing.M) {
 	os.Exit(testMain(m))
@@ -34,7 +34,7 @@ func testMain(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "xwire-scenarios-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		binary, err = lab.Build(context.Background(), dir, false)
+		program, err = lab.Build(context.Background(), dir, false)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -94,7 +94,7 @@ func pair(t *testing.T, s shape) *world {
 			lab.End{Namespace: w.hosts[i], Name: "ac0", MTU: s.AccessMTU, Queues: s.Queues}))
 		// Router and multicast reports would disturb the counters.
 		must(t, w.sites[i].SetSysctl("net/ipv6/conf/eth0/disable_ipv6", "1"))
-		w.boxes[i], err = w.hosts[i].Box(binary)
+		w.boxes[i], err = w.hosts[i].Box(program)
 		must(t, err)
 		w.boxes[i].Args = []string{"--state", w.boxes[i].Dir()}
 	}
