@@ -17,11 +17,10 @@ type cookieFile struct {
 // cookieEntry is a [tunnel.NAME.session.NAME] table of a cookie file.
 type cookieEntry struct {
 	place
-	own           keySet
-	tx            l2tp.Cookie
-	rx            [2]l2tp.Cookie
-	rxCount       uint8
-	used, invalid bool
+	tx      l2tp.Cookie
+	rx      [2]l2tp.Cookie
+	rxCount uint8
+	used    bool // by a session
 }
 
 func (e *cookieEntry) set(r *reader, key string, v any) {
