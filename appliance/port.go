@@ -96,6 +96,13 @@ func (p *port) attach(s *config.Session) {
 // access tells whether attachment circuits lie on the port.
 func (p *port) access() bool { return p.rules.Whole || p.rules.Untagged || len(p.vlans) > 0 }
 
+func (p *port) role() host.Role {
+	if p.access() {
+		return host.Core | host.Access
+	}
+	return host.Core
+}
+
 // openPorts tries each port that is not open and whose time has come. It reports whether any
 // was opened or lost.
 func (a *Appliance) openPorts(now time.Time) {
@@ -132,11 +139,7 @@ func (a *Appliance) openPort(p *port) (err error) {
 	if o.info, err = a.host.Info(p.Interface); err != nil {
 		return fmt.Errorf("look up interface %s: %w", p.Interface, err)
 	}
-	role := host.Core
-	if p.access() {
-		role |= host.Access
-	}
-	if o.plan, err = a.host.Plan(host.Request{Interface: p.Interface, Role: role, Queues: p.Queues}); err != nil {
+	if o.plan, err = a.host.Plan(host.Request{Interface: p.Interface, Role: p.role(), Queues: p.Queues}); err != nil {
 		return err
 	}
 	for _, w := range o.plan.Warnings {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"xwire/appliance"
 	"xwire/config"
 )
 
@@ -17,8 +18,8 @@ func (e *env) checkCommand() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Check a configuration and print what would run",
 		Long: `Check a configuration and print what would run: ports, tunnels, sessions, the overhead and MTU of
-each. No privilege is needed and no NIC is touched. All errors of the file are printed, each with
-its line and key.`,
+each, and what a start would change on the NICs of this machine. No privilege is needed and no NIC
+is touched. All errors of the file are printed, each with its line and key.`,
 		Args: usageArgs(func(cmd *cobra.Command, args []string) error {
 			if defaults {
 				return cobra.NoArgs(cmd, args)
@@ -42,12 +43,22 @@ its line and key.`,
 				return err
 			}
 			report := cfg.Report(coreMTU)
+			machine, err := appliance.Forecasts(cfg)
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				enc := json.NewEncoder(e.stdout)
 				enc.SetIndent("", "  ")
-				return enc.Encode(report)
+				return enc.Encode(struct {
+					config.Report
+					Machine []appliance.Forecast `json:"machine"`
+				}{report, machine})
 			}
-			return report.WriteText(e.stdout)
+			if err := report.WriteText(e.stdout); err != nil {
+				return err
+			}
+			return appliance.WriteForecasts(e.stdout, machine)
 		},
 	}
 	f := cmd.Flags()
