@@ -34,6 +34,9 @@ func (r *completionRing) get() uint64 {
 // release lets the kernel write over all entries read so far: a release, so they are read first.
 func (r *completionRing) release() { atomic.StoreUint32(r.consumer, r.next) }
 
+// count tells how many entries are there to be read.
+func (r *completionRing) count() int { return int(atomic.LoadUint32(r.producer) - r.next) }
+
 // visit calls fn for each entry not read yet.
 func (r *completionRing) visit(fn func(addr uint64)) {
 	end := atomic.LoadUint32(r.producer)

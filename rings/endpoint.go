@@ -15,9 +15,8 @@ type kernel interface {
 	statistics() (unix.XDPStatistics, error)
 	// gone tells once that the interface has been unregistered.
 	gone() bool
-	// close gives the socket up. Its rings stay readable until unmap.
+	// close gives the socket and its rings up.
 	close() error
-	unmap()
 }
 
 // endpoint is an AF_XDP socket with its rings mapped. fill and completion are those of the queue.
@@ -62,7 +61,6 @@ func newEndpoint(size uint32) (*endpoint, error) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, int(size)*4096)
 	if err := e.mapRings(size); err != nil {
 		e.close()
-		e.unmap()
 		return nil, err
 	}
 	return e, nil
@@ -114,16 +112,13 @@ func (e *endpoint) gone() bool {
 	return err == nil && errno != 0
 }
 
-// close forgets the descriptor, whose number may be another socket's next.
+// close unmaps the rings, which must not be touched again, and closes the descriptor. As long as a
+// ring is mapped the socket lives. The number of the descriptor may be another socket's next.
 func (e *endpoint) close() error {
-	fd := e.fd
-	e.fd = -1
-	return unix.Close(fd)
-}
-
-func (e *endpoint) unmap() {
 	for _, mem := range e.mapped {
 		_ = unix.Munmap(mem)
 	}
-	e.mapped = nil
+	fd := e.fd
+	e.mapped, e.fd = nil, -1
+	return unix.Close(fd)
 }

@@ -245,6 +245,7 @@ func (f *Fabric) RemovePort(p *Port) error {
 	for _, w := range f.workers {
 		w.do(func() { w.leave(p) })
 	}
+	p.drain()
 	f.mu.Lock()
 	f.ports = slices.DeleteFunc(f.ports, func(other *Port) bool { return other == p })
 	a := f.account(p.index)
@@ -257,31 +258,32 @@ func (f *Fabric) RemovePort(p *Port) error {
 	}
 	p.closeAll()
 	f.mu.Unlock()
-	err := p.settle()
+	var err error
+	if p.mode == ModeZeroCopy {
+		err = p.awaitRelease()
+	}
 	f.atBoundary(func() { f.reclaim(p) })
-	p.unmapAll()
 	if err != nil {
 		return fmt.Errorf("close port %s: %w", p.config.Name, err)
 	}
 	return nil
 }
 
-// settle waits until neither a driver nor a packet under way uses the frames of the closed port.
-func (p *Port) settle() error {
-	if p.mode == ModeZeroCopy {
-		for _, q := range p.queues {
-			if err := awaitRelease(p.ifindex, q.number); err != nil {
-				return fmt.Errorf("queue %d is not released: %w", q.number, err)
-			}
-		}
-		return nil
-	}
-	// Packets of the copy mode may refer to the frame itself (virtio_net). The kernel completes
-	// them even after the close.
+// drain waits until the kernel has completed what it took off the TX rings: packets under way may
+// refer to the frame itself, in copy mode too (virtio_net), and outlive the socket.
+func (p *Port) drain() {
 	deadline := time.Now().Add(bindPatience)
 	for _, q := range p.queues {
-		for q.underway() > 0 && time.Now().Before(deadline) {
+		for q.underway() > 0 && p.state.Load() == stateUp && time.Now().Before(deadline) {
 			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+func (p *Port) awaitRelease() error {
+	for _, q := range p.queues {
+		if err := awaitRelease(p.ifindex, q.number); err != nil {
+			return fmt.Errorf("queue %d is not released: %w", q.number, err)
 		}
 	}
 	return nil
@@ -289,7 +291,7 @@ func (p *Port) settle() error {
 
 // underway tells how many frames the kernel took off the TX rings and has not completed.
 func (q *queue) underway() int {
-	n := int(q.sending) - int(q.completion.available(q.sending))
+	n := int(q.sending) - q.completion.count()
 	for _, s := range q.sockets {
 		n -= int(s.tx.pending())
 	}

@@ -398,7 +398,9 @@ func TestHandOver(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	quiet := func() bool { return checkAudit(t, f.Fabric).Inbox == 0 && a.Status().Received == a.Status().Sent+drops(a.Port) }
+	quiet := func() bool {
+		return checkAudit(t, f.Fabric).Inbox == 0 && a.Status().Received == a.Status().Sent+drops(a.Port)
+	}
 	eventually(t, "all frames to arrive", quiet)
 	checkEquation(t, a.Port, b.Port)
 	mu.Lock()

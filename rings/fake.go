@@ -154,5 +154,3 @@ func (s *fakeSide) close() error {
 	s.errno = unix.EBADF
 	return nil
 }
-
-func (s *fakeSide) unmap() {}

@@ -21,7 +21,8 @@ const (
 // numbered writes a frame for a port. The kernel chooses a queue by the UDP source port.
 func numbered(frame []byte, out byte, number uint32) {
 	clear(frame[:numberedAt])
-	frame[5] = out
+	frame[5], frame[6] = out, 0
+	copy(frame[7:], []byte{0x54, 0, 0, 0, 1}) // a sender, lest a bridge on the way takes offence
 	binary.BigEndian.PutUint16(frame[12:], 0x0800)
 	frame[14] = 0x45                                                      // IPv4, 20 bytes of header
 	binary.BigEndian.PutUint16(frame[16:], uint16(len(frame)-14))         // total length

@@ -206,7 +206,6 @@ func (p *Port) open() error {
 			return nil
 		}
 		p.closeAll()
-		p.unmapAll()
 		p.queues = nil
 	}
 	if p.config.Mode == ModeZeroCopy {
@@ -242,7 +241,7 @@ func (p *Port) openAll() error {
 	return nil
 }
 
-// closeAll closes the sockets. The rings stay mapped, for what comes back after that.
+// closeAll closes the sockets. Nothing may touch their rings after that.
 func (p *Port) closeAll() {
 	for _, q := range p.queues {
 		for _, s := range q.sockets {
@@ -250,14 +249,6 @@ func (p *Port) closeAll() {
 				p.join.leave(e)
 			}
 			_ = s.kernel.close()
-		}
-	}
-}
-
-func (p *Port) unmapAll() {
-	for _, q := range p.queues {
-		for _, s := range q.sockets {
-			s.kernel.unmap()
 		}
 	}
 }

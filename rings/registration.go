@@ -49,7 +49,6 @@ func (r *registration) attempt(ifindex int, queue, ringSize uint32) (*endpoint, 
 	}
 	if err := r.bind(e, ifindex, queue); err != nil {
 		e.close()
-		e.unmap()
 		return nil, err
 	}
 	return e, nil
@@ -91,7 +90,6 @@ func awaitRelease(ifindex int, queue uint32) error {
 	e, err := probe.open(ifindex, queue, 64)
 	if err == nil {
 		e.close()
-		e.unmap()
 	}
 	if errors.Is(err, unix.EBUSY) {
 		return err
