@@ -1,10 +1,7 @@
 package appliance
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"xwire/config"
@@ -20,7 +17,7 @@ func LoadConfig(o Options) (*config.Config, error) {
 	if err == nil || o.StateDir == "" {
 		return cfg, err
 	}
-	last, lastErr := config.Load(filepath.Join(o.StateDir, kept))
+	last, lastErr := config.LoadSaved(filepath.Join(o.StateDir, kept))
 	if lastErr != nil {
 		return nil, err
 	}
@@ -37,26 +34,7 @@ func (a *Appliance) keepConfig(cfg *config.Config) {
 	if a.o.StateDir == "" {
 		return
 	}
-	if err := saveConfig(cfg, a.o.StateDir); err != nil {
+	if err := cfg.Save(filepath.Join(a.o.StateDir, kept)); err != nil {
 		a.log.Warn("keep the configuration for a start with a broken one", "error", err)
 	}
-}
-
-// saveConfig replaces the kept file as a whole, or not at all.
-func saveConfig(cfg *config.Config, dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make state folder: %w", err)
-	}
-	f, err := os.CreateTemp(dir, kept+".*")
-	if err != nil {
-		return fmt.Errorf("make file: %w", err)
-	}
-	defer os.Remove(f.Name())
-	if err = errors.Join(cfg.WriteTOML(f), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", f.Name(), err)
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, kept)); err != nil {
-		return fmt.Errorf("replace %s: %w", kept, err)
-	}
-	return nil
 }
