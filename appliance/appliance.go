@@ -79,7 +79,20 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 		a.settings.Control = api.DefaultSocket
 	}
 	a.dir = filepath.Dir(a.settings.Control)
+	a.warn(cfg.Warnings)
 	return a, nil
+}
+
+// warn logs what the configuration's reader found odd; of very many, the first.
+func (a *Appliance) warn(list []config.Warning) {
+	const most = 20
+	for i, w := range list {
+		if i == most {
+			a.log.Warn(fmt.Sprintf("and %d more warnings: xwire check %s lists them", len(list)-most, a.o.ConfigFile))
+			return
+		}
+		a.log.Warn("configuration", "file", w.File, "line", w.Line, "key", w.Key, "warning", w.Msg)
+	}
 }
 
 // Run carries frames until ctx ends, then puts the host back as it was. It returns nil after a

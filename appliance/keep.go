@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"xwire/config"
@@ -32,6 +33,10 @@ func LoadConfig(o Options) (*config.Config, error) {
 // keepConfig saves the configuration that runs now. Without a place to keep it we run all the same.
 func (a *Appliance) keepConfig(cfg *config.Config) {
 	if a.o.StateDir == "" {
+		return
+	}
+	if err := os.MkdirAll(a.o.StateDir, 0o700); err != nil {
+		a.log.Warn("make the state folder", "error", err)
 		return
 	}
 	if err := cfg.Save(filepath.Join(a.o.StateDir, kept)); err != nil {
