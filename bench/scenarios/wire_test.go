@@ -87,6 +87,10 @@ var stations = [2]net.HardwareAddr{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}}
 // sizes are those of numbered frames, without tags.
 var sizes = []int{60, 61, 590, 1513, 1514}
 
+// taggedMTU is that of access links where full frames have more tags than the one that a veth
+// device has room for beside its MTU.
+const taggedMTU = 1500 + 3*4
+
 // vids makes tags of the customer's: the outer of two is an S-tag.
 func vids(ids ...uint16) (tags []lab.Tag) {
 	for i, id := range ids {
@@ -99,7 +103,7 @@ func vids(ids ...uint16) (tags []lab.Tag) {
 	return tags
 }
 
-// runs numbers streams so that none is taken for another.
+// nextRun numbers streams so that none is taken for another.
 func nextRun() uint64 { return uint64(time.Now().UnixNano()) }
 
 // try sends numbered frames with these tags from one site to the other and tells what arrived.
