@@ -298,6 +298,33 @@ func TestPortDownAndUp(t *testing.T) {
 	expect(a.Port, PortGone)
 }
 
+// TestPollErrorDoesNotSpin polls a descriptor that is in error for ever.
+func TestPollErrorDoesNotSpin(t *testing.T) {
+	f := newFakeFabric(t, 1, FabricConfig{})
+	a := f.port(PortConfig{Index: 0}, nil)
+	var pipe [2]int
+	if err := unix.Pipe(pipe[:]); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	start(t, f.Fabric)
+	w := f.workers[0]
+	w.do(func() {
+		w.sockets[0].fd = pipe[1]
+		w.listPolled()
+	})
+	if e := <-f.Events(); e.Port != a.Port || e.Kind != PortDown {
+		t.Errorf("event %v of %v", e.Kind, e.Port)
+	}
+	before := f.WorkerStatus()[0].Polls
+	time.Sleep(600 * time.Millisecond)
+	if n := f.WorkerStatus()[0].Polls - before; n > 20 {
+		t.Errorf("%d polls in 0.6 s", n)
+	}
+	w.do(func() { w.sockets[0].fd = -1; w.listPolled() })
+}
+
 func TestHeldFramesExpire(t *testing.T) {
 	f := newFakeFabric(t, 1, FabricConfig{Held: 8})
 	sent := make(chan uint64, 64)

@@ -79,6 +79,9 @@ func TestKernelMillionFrames(t *testing.T) {
 		if skb {
 			name, frames = "skb", 200_000
 		}
+		if raceDetector {
+			frames /= 10
+		}
 		t.Run(name, func(t *testing.T) { millionFrames(t, frames, skb) })
 	}
 }
