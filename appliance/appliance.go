@@ -59,6 +59,7 @@ type Appliance struct {
 	tunnels  []tunnel
 	sessions []session // of a tunnel, next to each other
 	targets  map[nexthop.Key]*target
+	answers  int            // targets whose first answer has come
 	wake     chan struct{}  // has the supervisor look at once
 	plan     *config.Config // until build has used it
 }
@@ -151,6 +152,9 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 		return err
 	}
 	a.makePorts(cfg)
+	a.addKeys(cfg)
+	start("next hops", a.hops.Run)
+	a.awaitHops(ctx)
 	// What a killed process left changed for interfaces that are no ports any more is put back now;
 	// for the others, openPort takes it over.
 	if err := a.host.Recover(a.isPort); err != nil {
@@ -159,9 +163,6 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	if err := a.chooseWorkers(); err != nil {
 		return err
 	}
-	a.addKeys(cfg)
-	start("next hops", a.hops.Run)
-	a.awaitHops(ctx)
 	if err := a.makeTrunk(cfg); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"xwire/config"
@@ -17,12 +18,18 @@ const wideMTU = 1700
 // (--auto-ports) and those that return with more queues than they had.
 const spareQueues = 4
 
-// chooseWorkers makes one worker for each queue of the widest core port, and the table for them.
+// lateQueues is the most queues that are planned for a port whose interface is missing at the start.
+const lateQueues = 16
+
+// chooseWorkers makes one worker for each queue of the widest core port, and the table for them
+// with the next hops known so far.
 func (a *Appliance) chooseWorkers() error {
 	allowed, err := allowedCPUs()
 	if err != nil {
 		return err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	queues, node := 1, -1
 	for _, p := range a.ports {
 		info, err := a.host.Info(p.Interface)
@@ -41,11 +48,16 @@ func (a *Appliance) chooseWorkers() error {
 		return fmt.Errorf("choose CPUs ([appliance] cpus): %w", err)
 	}
 	a.table = pw.NewTable(len(a.workers))
+	for _, t := range a.targets {
+		t.id = a.table.AddNextHop(a.nextHop(t.hop))
+	}
 	return nil
 }
 
-// isPort tells whether a port of the configuration lies on the interface.
+// isPort tells whether a port, named or taken for a route, lies on the interface.
 func (a *Appliance) isPort(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	return slices.ContainsFunc(a.ports, func(p *port) bool { return p.Interface == name })
 }
 
@@ -53,8 +65,10 @@ func (a *Appliance) isPort(name string) bool {
 func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 	chunk := 2048
 	sizing := rings.Sizing{Workers: len(a.workers), Queues: make([]uint32, spareQueues)}
+	a.mu.Lock()
 	for _, p := range a.ports {
-		queues := 1
+		// NICs have a queue for each CPU unless told otherwise.
+		queues := min(runtime.NumCPU(), lateQueues)
 		if info, err := a.host.Info(p.Interface); err == nil {
 			queues = max(info.RxQueues, 1)
 			if info.MTU > wideMTU {
@@ -66,6 +80,7 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 		}
 		sizing.Queues = append(sizing.Queues, make([]uint32, queues)...)
 	}
+	a.mu.Unlock()
 	a.arena, err = rings.NewArena(rings.ArenaConfig{ChunkSize: chunk, Chunks: sizing.Chunks(), HugePages: true})
 	if err != nil {
 		return fmt.Errorf("make arena of %d frames: %w", sizing.Chunks(), err)

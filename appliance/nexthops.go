@@ -15,8 +15,9 @@ import (
 // target is one (peer, local, VRF) that tunnels send to. Tunnels that share it share its next
 // hop in the table, so that a neighbour's new MAC is one store.
 type target struct {
-	id  pw.NextHopID
-	hop nexthop.Hop
+	id    pw.NextHopID // once there is a table
+	hop   nexthop.Hop
+	known bool // hop is an answer
 }
 
 // addKeys asks for the next hops of all tunnels.
@@ -29,20 +30,23 @@ func (a *Appliance) addKeys(cfg *config.Config) {
 		if !cfg.Tunnels[i].Enabled || a.targets[key] != nil {
 			continue
 		}
-		a.targets[key] = &target{
-			id:  a.table.AddNextHop(pw.NextHop{Port: pw.NoPort}),
-			hop: nexthop.Hop{Key: key, State: nexthop.NoRoute, Reason: "not looked up yet"},
-		}
+		a.targets[key] = &target{hop: nexthop.Hop{Key: key, State: nexthop.NoRoute, Reason: "not looked up yet"}}
 		keys = append(keys, key)
 	}
 	a.hops.Add(keys...)
 }
 
-// awaitHops gives the first answers a moment: the MTU of a local interface follows from the route.
+// awaitHops gives the first answers a moment: the MTU of a local interface follows from the route,
+// and so do the ports of --auto-ports.
 func (a *Appliance) awaitHops(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	for len(a.hops.Snapshot()) < len(a.targets) && ctx.Err() == nil {
+	answered := func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.answers == len(a.targets)
+	}
+	for !answered() && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(5 * time.Millisecond):
@@ -60,13 +64,19 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 			continue
 		}
 		t.hop = h
+		if !t.known {
+			t.known = true
+			a.answers++
+		}
 		if p := a.portOf(h.Ifindex); p != nil && p.opened.program != nil && h.Src != (l2tp.MAC{}) && h.Src != p.opened.info.MAC {
 			// A VLAN or macvlan device over the port may have a MAC of its own.
 			if err := p.opened.program.AddMAC(h.Src); err != nil {
 				a.log.Warn("steer second MAC", "port", p.Name, "error", err)
 			}
 		}
-		a.table.SetNextHop(t.id, a.nextHop(h))
+		if a.table != nil {
+			a.table.SetNextHop(t.id, a.nextHop(h))
+		}
 		level := slog.LevelInfo
 		if len(hops) > 8 {
 			level = slog.LevelDebug

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"xwire/appliance/host"
@@ -136,8 +137,10 @@ func (a *Appliance) openPort(p *port) (err error) {
 			a.closePort(p)
 		}
 	}()
-	if o.info, err = a.host.Info(p.Interface); err != nil {
-		return fmt.Errorf("look up interface %s: %w", p.Interface, err)
+	if o.info, err = a.host.Info(p.Interface); errors.As(err, new(netlink.LinkNotFoundError)) {
+		return errors.New(noInterface(p.Interface))
+	} else if err != nil {
+		return err
 	}
 	if o.plan, err = a.host.Plan(host.Request{Interface: p.Interface, Role: p.role(), Queues: p.Queues}); err != nil {
 		return err

@@ -58,6 +58,8 @@ func (a *Appliance) makeTrunk(cfg *config.Config) (err error) {
 	}
 	p := &port{trunk: true}
 	p.Name, p.Interface = "trunk", a.trunk.InnerName()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.addPort(p)
 	return nil
 }
@@ -107,9 +109,11 @@ func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
 func (a *Appliance) makeSessions(cfg *config.Config) error {
 	bindings, failed := a.bindLocals(cfg)
 	byName := make(map[string]uint16)
+	a.mu.Lock()
 	for _, p := range a.ports {
 		byName[p.Name] = p.index
 	}
+	a.mu.Unlock()
 	total := 0
 	for i := range cfg.Tunnels {
 		total += len(cfg.Tunnels[i].Sessions)
@@ -223,6 +227,8 @@ func localAttachment(b bound, s *config.Session, trunkPort uint16) pw.Attachment
 }
 
 func (a *Appliance) trunkIndex() uint16 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, p := range a.ports {
 		if p.trunk {
 			return p.index

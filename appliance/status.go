@@ -181,7 +181,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		v.Port, v.VLAN = p.Name, spec.AC.VLAN.String()
 	}
 	switch hop := t.target.hop; {
-	case p.opened == nil:
+	case p.opened == nil, p.opened.down:
 		v.State, v.Reason = "waiting", "port "+p.Name+": "+p.reason
 	case hop.State != nexthop.Resolved:
 		v.State, v.Reason = "waiting", hopText(hop)

@@ -2,11 +2,13 @@ package appliance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/vishvananda/netlink"
 
 	"xwire/rings"
 )
@@ -46,25 +48,48 @@ func (a *Appliance) round(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, p := range a.ports {
-		if p.opened == nil {
-			continue
-		}
-		info, err := a.host.Info(p.Interface)
-		switch {
-		case err != nil, info.Ifindex != p.opened.info.Ifindex:
-			a.log.Warn("port gone", "port", p.Name, "interface", p.Interface)
-			a.closePort(p)
-			p.reason, p.retry = "interface "+p.Interface+" is gone", now
-		case info.MTU != p.opened.info.MTU:
-			a.log.Info("MTU changed", "port", p.Name, "interface", p.Interface, "from", p.opened.info.MTU, "to", info.MTU)
-			p.opened.info = info
-			a.table.SetPort(p.index, p.spec())
-		default:
-			p.opened.info = info
+		if p.opened != nil {
+			a.look(p, now)
 		}
 	}
 	a.openPorts(now)
 }
+
+// look follows what happens to an open port's interface without a word from the rings.
+func (a *Appliance) look(p *port, now time.Time) {
+	info, err := a.host.Info(p.Interface)
+	if err != nil && !errors.As(err, new(netlink.LinkNotFoundError)) {
+		return // not told this time; the next look will be
+	}
+	o, log := p.opened, a.log.With("port", p.Name, "interface", p.Interface)
+	was := o.info
+	switch {
+	case err != nil, info.Ifindex != was.Ifindex:
+		log.Warn("port gone")
+		a.closePort(p)
+		p.reason, p.retry = noInterface(p.Interface), now
+		return
+	case info.RxQueues != was.RxQueues:
+		log.Warn("number of queues changed: port is opened again", "from", was.RxQueues, "to", info.RxQueues)
+		a.closePort(p)
+		p.reason, p.retry = "its number of queues changed", now
+		return
+	}
+	o.info = info
+	if info.MAC != was.MAC {
+		log.Info("MAC changed", "from", macText(was.MAC), "to", macText(info.MAC))
+		// The old one stays: an interface above may go on using it.
+		if err := o.program.AddMAC(info.MAC); err != nil {
+			log.Warn("steer new MAC", "error", err)
+		}
+	}
+	if info.MTU != was.MTU {
+		log.Info("MTU changed", "from", was.MTU, "to", info.MTU)
+		a.table.SetPort(p.index, p.spec())
+	}
+}
+
+func noInterface(name string) string { return "interface " + name + " is not there" }
 
 // portEvent acts on what a worker met while it sent.
 func (a *Appliance) portEvent(e rings.Event) {
@@ -89,7 +114,7 @@ func (a *Appliance) portEvent(e rings.Event) {
 	case rings.PortGone:
 		a.log.Warn("port gone", "port", p.Name, "interface", p.Interface, "error", e.Err)
 		a.closePort(p)
-		p.reason = fmt.Sprintf("interface %s is gone: %v", p.Interface, e.Err)
+		p.reason = noInterface(p.Interface)
 	default:
 		a.log.Error("port fails", "port", p.Name, "interface", p.Interface, "error", e.Err)
 		p.reason = fmt.Sprintf("interface %s: %v", p.Interface, e.Err)
