@@ -79,8 +79,8 @@ func TestManyKeys(t *testing.T) {
 	}
 	wait := func(what string, start time.Time, ok func() bool) {
 		for !ok() {
-			if time.Since(start) > 15*time.Second {
-				t.Fatalf("%s: not within 15 s", what)
+			if time.Since(start) > time.Minute {
+				t.Fatalf("%s: not within a minute", what)
 			}
 			time.Sleep(20 * time.Millisecond)
 		}

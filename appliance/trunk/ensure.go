@@ -129,7 +129,7 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 		if l.Attrs().Name != w.Name {
 			t.config.Log.Info("local interface was renamed; its session stays bound to it", "interface", w.Name, "renamed", l.Attrs().Name)
 		}
-		if w.MTU > 0 && !w.KeepMTU && l.Attrs().MTU != w.MTU {
+		if !w.KeepMTU && l.Attrs().MTU != w.MTU {
 			if err := t.handle.LinkSetMTU(l, w.MTU); err != nil {
 				return Binding{}, fmt.Errorf("set MTU %d on %s: %w", w.MTU, w.Name, err)
 			}

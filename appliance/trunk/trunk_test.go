@@ -122,6 +122,14 @@ func TestAdoptedAfterRestart(t *testing.T) {
 	if n := show(t, "l2tpeth0"); n.MTU != 1400 || n.Ifindex != again[0].Ifindex || n.Ifalias != "xwire paris/other" {
 		t.Errorf("MTU changed: %+v, want 1400 in place", n)
 	}
+	// Unless it is the operator's to change.
+	ip(t, "link set l2tpeth0 mtu 1300")
+	kept := want[0]
+	kept.KeepMTU = true
+	ensure(t, tr, kept)
+	if n := show(t, "l2tpeth0"); n.MTU != 1300 {
+		t.Errorf("MTU = %d, want the operator's 1300", n.MTU)
+	}
 	// Renamed by the operator: still the session's.
 	ip(t, "link set l2tpeth1 name customer")
 	if r := ensure(t, tr, want...); r[1] != first[1] {
