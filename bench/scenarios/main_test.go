@@ -59,6 +59,7 @@ type world struct {
 	lab          *lab.Lab
 	sites, hosts [2]*lab.Namespace
 	boxes        [2]*lab.Box
+	seen         *lab.Capture // at site 0, for verdict
 }
 
 // core4, core6 and siteAddr are the addresses of a world's two sides.
@@ -79,12 +80,15 @@ func pair(t *testing.T, s shape) *world {
 	t.Helper()
 	l, err := lab.New(lab.Config{})
 	must(t, err)
+	w := &world{lab: l}
 	t.Cleanup(func() {
+		if w.seen != nil {
+			w.seen.Close()
+		}
 		if err := l.Close(); err != nil {
 			t.Errorf("close the lab: %v", err)
 		}
 	})
-	w := &world{lab: l}
 	for i := range 2 {
 		w.sites[i] = w.namespace(t, fmt.Sprintf("site%d", i))
 		w.hosts[i] = w.namespace(t, fmt.Sprintf("host%d", i))
