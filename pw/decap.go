@@ -22,15 +22,15 @@ func (f *Forwarder) invalidVersion(b []byte, l *lookup) {
 
 // resolve compares the record found with the packet, and goes on looking behind a wrong one.
 func (t *Table) resolve(l *lookup, fl *flow, sid uint32, x *index) (*session, *tunnel) {
-	record, place := l.record, int(l.place)
-	for record != 0 {
-		d := t.sessions.at(record)
+	place := int(l.place)
+	for l.record != 0 {
+		d := t.sessions.at(l.record)
 		if d.sid == sid {
 			if r := t.tunnels.at(d.tunnel); r.matches(fl) {
 				return d, r
 			}
 		}
-		record, place = x.next(l.tag, place)
+		l.record, place = x.next(l.tag, place)
 	}
 	return nil, nil
 }
@@ -40,6 +40,8 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 	x := f.table.decap.Load()
 	f.fetch(lot, x)
 	sampled := false
+	var head [longView]byte
+	var tags uint64
 	for i := range lot {
 		l := &lot[i]
 		fr := &fs[l.frame]
@@ -51,12 +53,24 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 			continue
 		}
 		c := f.counters.at(d.slot)
+		inner := int(l.at) + int(d.rxLen)
+		learn := i == len(lot)-1 && l.record == f.lastDecap && len(b) >= max(len(head), inner+20)
+		if learn {
+			head = [len(head)]byte(b)
+			tags = binary.LittleEndian.Uint64(b[inner+12:])
+		}
+		f.lastDecap = l.record
 		why := f.decap(mem, b, fr, l, d, t, c)
 		if why != dropNone {
 			f.refuse(b, fr, l, d, t, c, why, now)
-		} else if !sampled && d.decapOp != decapReplace {
+			continue
+		}
+		if !sampled && d.decapOp != decapReplace {
 			sampled = true
 			f.suspect(b, l, d, c, true, now)
+		}
+		if learn {
+			f.learnDecap(&head, tags, fr, l, d)
 		}
 	}
 }

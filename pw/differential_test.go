@@ -181,31 +181,47 @@ func (w *world) change() {
 	}
 }
 
-// customer makes a frame of an attachment circuit.
-func (w *world) customer() []byte {
+// customer makes a frame of an attachment circuit, perhaps a session's.
+func (w *world) customer(id SessionID) []byte {
 	rng := w.rng
 	frame := []byte{2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 1, 2}
-	for range pick(rng, 0, 1, 1, 2, 2, 3) {
-		frame = join(frame, tag(pick[uint16](rng, 0x8100, 0x88a8, 0x9100), uint16(rng.IntN(16))<<12|uint16(rng.IntN(18))))
+	if id != 0 && rng.IntN(8) > 0 {
+		s := w.ref.sessions[id]
+		pcp := uint16(rng.IntN(16)) << 12
+		switch v := s.AC.VLAN; v.Kind {
+		case VLANSingle, VLANQinQ:
+			frame = join(frame, acTags(&s, pcp))
+		case VLANRange:
+			frame = join(frame, tag(0x8100, pcp|v.Lo))
+		}
+		if s.AC.PW.Kind == PWVID && rng.IntN(2) == 0 {
+			frame = join(frame[:12], tag(0x8100, pcp|s.AC.PW.VID))
+		}
+	} else {
+		frame = w.anyTags(frame)
 	}
-	frame = join(frame, pick(rng, []byte{8, 0, 0x45}, []byte{0x86, 0xdd, 0x60}, []byte{8, 6, 0}))
+	frame = join(frame, pick(rng, []byte{8, 0, 0x45}, []byte{8, 0, 0x45}, []byte{8, 0, 0x45}, []byte{0x86, 0xdd, 0x60}, []byte{8, 6, 0}))
 	for range rng.IntN(200) {
 		frame = append(frame, byte(rng.Uint32()))
 	}
-	if rng.IntN(10) == 0 {
+	if rng.IntN(20) == 0 {
 		frame = frame[:rng.IntN(len(frame))]
+	}
+	return frame
+}
+
+func (w *world) anyTags(frame []byte) []byte {
+	rng := w.rng
+	for range pick(rng, 0, 1, 1, 2, 2, 3) {
+		frame = join(frame, tag(pick[uint16](rng, 0x8100, 0x88a8, 0x9100), uint16(rng.IntN(16))<<12|uint16(rng.IntN(18))))
 	}
 	return frame
 }
 
 // packet makes what a peer sends: the reference's encap of a session seen from the other side,
 // then often spoilt in some field.
-func (w *world) packet() []byte {
+func (w *world) packet(id SessionID, spoil bool) []byte {
 	rng := w.rng
-	if len(w.sessions) == 0 {
-		return w.customer()
-	}
-	id := pick(rng, w.sessions...)
 	s := w.ref.sessions[id]
 	t := w.ref.tunnels[s.Tunnel]
 	far := newReference()
@@ -221,8 +237,12 @@ func (w *world) packet() []byte {
 	if s.RxCookieCount > 0 {
 		peer.TxCookie = s.RxCookies[rng.IntN(s.RxCookieCount)]
 	}
-	inner := w.customer()
-	switch rng.IntN(12) {
+	inner := w.customer(id)
+	harm := 1 << 30
+	if spoil {
+		harm = 1
+	}
+	switch rng.IntN(min(12*harm, 1<<30)) {
 	case 0:
 		peer.Sublayer ^= 1
 	case 1:
@@ -236,12 +256,12 @@ func (w *world) packet() []byte {
 	if b == nil {
 		w.t.Fatal("the peer could not make a packet")
 	}
-	switch rng.IntN(8) {
+	switch rng.IntN(min(8*harm, 1<<30)) {
 	case 0: // a bit, sums not put right
 		b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
 	case 1: // a byte, IPv4 checksum put right
 		at := 12 + rng.IntN(min(len(b)-12, 80))
-		b[at] = byte(rng.Uint32())
+		b[at] = pick(rng, 0, 17, 44, 43, 115, 0x46, 0x80, 0x40, 0x20, byte(rng.Uint32()))
 		fixIPv4(b)
 	case 2: // cut
 		b = b[:rng.IntN(len(b))]
@@ -264,6 +284,11 @@ func (w *world) check(r *rig, worker, n int) {
 	var in []Frame
 	var frames [][]byte
 	var want []outcome
+	// Frames come in rows of one session.
+	var left int
+	var id SessionID
+	var port uint16
+	var decap bool
 	beforeDrops := make(map[uint16][NumDrops]uint64)
 	for p := range uint16(worldPorts) {
 		beforeDrops[p] = w.table.PortDrops(p)
@@ -277,10 +302,22 @@ func (w *world) check(r *rig, worker, n int) {
 		beforeInvalid[id] = w.table.TunnelCounters(id).RxInvalid
 	}
 	for i := range n {
-		port := uint16(w.rng.IntN(worldPorts))
-		frame := w.customer()
-		if w.rng.IntN(2) == 0 {
-			port, frame = uint16(w.rng.IntN(2)), w.packet()
+		if left--; left < 0 {
+			left, id = pick(w.rng, 0, 0, 1, 5, 70), 0
+			port, decap = uint16(w.rng.IntN(worldPorts)), w.rng.IntN(2) == 0
+			if len(w.sessions) > 0 {
+				id = pick(w.rng, w.sessions...)
+				if p := w.ref.sessions[id].AC.Port; p != NoPort {
+					port = p
+				}
+			}
+			if decap {
+				port = uint16(w.rng.IntN(2))
+			}
+		}
+		frame := w.customer(id)
+		if decap && id != 0 {
+			frame = w.packet(id, left == 0 || w.rng.IntN(12) == 0)
 		}
 		room := pick(w.rng, 256, 256, 256, 256, 256, encapRoom, encapRoom-1, 0)
 		frames = append(frames, frame)
@@ -387,7 +424,7 @@ func FuzzProcess(f *testing.F) {
 // The random worlds must meet every reason to drop, or they prove little.
 func TestRandomWorldsMeetEveryDrop(t *testing.T) {
 	var met [NumDrops]bool
-	for seed := range uint64(200) {
+	for seed := range uint64(600) {
 		w := newWorld(t, rand.New(rand.NewPCG(seed, 9)), 1)
 		r := newRig(t, w.table)
 		w.check(r, 0, 200)

@@ -76,13 +76,34 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int) i
 			decaps = f.sortDecap(bytesOf(mem, fr), fr, int(l.frame), state, decaps)
 			continue
 		}
-		f.encap(mem, fr, f.table.sessions.at(record))
+		d := f.table.sessions.at(record)
+		if i == len(lot)-1 && record == f.lastEncap && fr.Len >= streakMin {
+			tags := binary.LittleEndian.Uint64(mem[fr.Addr+12:])
+			if f.encap(mem, fr, d); fr.Out != NoPort {
+				f.learnEncap(fr, d, tags)
+			}
+		} else {
+			f.encap(mem, fr, d)
+		}
+		f.lastEncap = record
 	}
 	return decaps
 }
 
-// encap writes the outer headers before the frame, back to front: each part is copied with a
-// fixed size, right-aligned, and the next one covers what was too much.
+// window is the room before a frame, and what encap writes there, right-aligned.
+type window [encapWindow]byte
+
+// write puts the constant parts of the headers there, back to front: each part is copied with a
+// fixed size, and the next one covers what was too much.
+func (w *window) write(d *session, t *tunnel, h *nextHop) {
+	e := encapWindow - int(d.partLen)
+	*(*[16]byte)(w[encapWindow-16:]) = d.part
+	*(*[64]byte)(w[e-64:]) = t.hdr
+	e -= int(t.hdrLen)
+	*(*[24]byte)(w[e-24:]) = h.hdr
+}
+
+// encap writes the outer headers before the frame and points it to them.
 func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 	c := f.counters.at(d.slot)
 	addr, n := fr.Addr, fr.Len
@@ -108,12 +129,9 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 		return
 	}
 
-	r := (*[encapWindow]byte)(mem[addr-encapWindow : addr])
-	e := encapWindow - int(d.partLen)
-	*(*[16]byte)(r[encapWindow-16:]) = d.part
-	*(*[64]byte)(r[e-64:]) = t.hdr
-	e -= int(t.hdrLen)
-	*(*[24]byte)(r[e-24:]) = h.hdr
+	r := (*window)(mem[addr-encapWindow : addr])
+	r.write(d, t, h)
+	e := encapWindow - int(d.partLen) - int(t.hdrLen)
 	l3 := r[e+2:]
 	e -= int(h.len)
 
@@ -137,12 +155,8 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 		u := l3[l3len-l4len:]
 		binary.BigEndian.PutUint16(u[4:], uint16(l4len))
 		if t.sumTx {
-			s := l2tp.Sum(t.udpSum, mem[addr-uint64(d.partLen):addr+uint64(n)])
-			s = ^l2tp.AddSum(l2tp.AddSum(s, uint16(l4len)), uint16(l4len))
-			if s == 0 {
-				s = 0xffff
-			}
-			binary.BigEndian.PutUint16(u[6:], s)
+			message := mem[addr-uint64(d.partLen) : addr+uint64(n)]
+			binary.BigEndian.PutUint16(u[6:], udpSum(t.udpSum, uint16(l4len), message))
 		}
 	}
 	room := uint32(encapWindow - e)

@@ -32,6 +32,12 @@ type Forwarder struct {
 
 	ipID, ipIDStep uint16
 
+	gen         uint64 // of the table, when the streaks began
+	encapStreak encapStreak
+	decapStreak decapStreak
+	lastEncap   uint32 // record of the last frame that went the long way
+	lastDecap   uint32
+
 	toEncap, toDecap [burst]lookup
 
 	counters     array[sessionCounters] // by SessionID
@@ -64,7 +70,10 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 		step <<= 1
 	}
 	return &Forwarder{
-		table:    t,
+		table:       t,
+		encapStreak: encapStreak{in: noPort},
+		decapStreak: decapStreak{in: noPort},
+
 		worker:   worker,
 		ipIDStep: step,
 		// Identifications of different workers differ in their low bits.
@@ -79,11 +88,20 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 // Frames of one session keep their order.
 func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Frame {
 	f.epoch.enter()
+	if gen := f.table.gen.Load(); gen != f.gen {
+		f.gen = gen
+		f.encapStreak.in, f.decapStreak.in = noPort, noPort
+	}
 	n := len(out)
 	out = append(out, in...)
 	for fs := out[n:]; len(fs) > 0; {
 		k := min(len(fs), burst)
-		f.burst(mem, fs[:k], now)
+		b := fs[:k]
+		b = b[f.encapRow(mem, b):]
+		b = b[f.decapRow(mem, b):]
+		if len(b) > 0 {
+			f.burst(mem, b, now)
+		}
 		fs = fs[k:]
 	}
 	f.epoch.leave()
