@@ -1,0 +1,98 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"xwire/bench/lab"
+)
+
+// sized is an untagged frame of n bytes.
+func sized(n int) []byte {
+	b := tagged(0)
+	return append(b, bytes.Repeat([]byte{0xa5}, n-len(b))...)
+}
+
+// TestOversize: the largest frame that fits the path passes, one byte more is a counted drop, in
+// both directions.
+func TestOversize(t *testing.T) {
+	for _, c := range []struct {
+		x        wire
+		overhead int
+	}{
+		{wire{name: "ip4"}, 20 + 4},
+		{wire{name: "udp6", udp: true, six: true, cookie: [2]string{"0102030405060708", "0102030405060708"}, sublayer: "default"}, 40 + 8 + 4 + 4 + 8 + 4},
+	} {
+		t.Run(c.x.name, func(t *testing.T) {
+			w := pair(t, shape{CoreMTU: 1500})
+			x := c.x
+			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
+			boxes := [2]*lab.Box{w.start(t, 0, config(0, &x)), w.start(t, 1, config(1, &x))}
+			largest := 1500 - c.overhead
+			for from := range 2 {
+				capture, err := w.sites[1-from].Capture("eth0")
+				must(t, err)
+				defer capture.Close()
+				before := sessionOf(t, boxes[from], x.session())
+				must(t, w.sites[from].SendFrames("eth0", sized(largest+1), sized(1514), sized(largest)))
+				got := received(capture, 1)
+				time.Sleep(20 * time.Millisecond)
+				got = received(capture, 1)
+				if len(got) != 1 || len(got[0]) != largest {
+					t.Errorf("from site %d: %d frames passed, want one of %d bytes", from, len(got), largest)
+				}
+				after := sessionOf(t, boxes[from], x.session())
+				if d := portOf(t, boxes[from], "ac0").Drops["oversize"]; d != 2 || after.TxErrors-before.TxErrors != 2 || after.TxPackets-before.TxPackets != 1 {
+					t.Errorf("from site %d: %d oversize, tx_errors %d, tx_packets %d", from, d, after.TxErrors-before.TxErrors, after.TxPackets-before.TxPackets)
+				}
+			}
+		})
+	}
+}
+
+// TestOversizeAC: what the access port of the far end cannot send is dropped there, and counted.
+func TestOversizeAC(t *testing.T) {
+	w := pair(t, shape{CoreMTU: 2000})
+	x := &wire{name: "x", sid: [2]uint32{1, 2}, vlan: [2]string{"all", "all"}}
+	w.start(t, 0, config(0, x))
+	p := x.to(sized(1515))
+	delivered, drops, gained, _ := w.verdict(t, x, p, 2)
+	if delivered != 0 || drops["oversize_ac"] != 2 || gained.RxErrors != 2 {
+		t.Errorf("1515 bytes for an MTU of 1500: delivered %d, drops %v, rx_errors %d", delivered, drops, gained.RxErrors)
+	}
+	p.inner = sized(1514)
+	if delivered, drops, _, _ := w.verdict(t, x, p, 2); delivered != 2 || len(drops) != 0 {
+		t.Errorf("1514 bytes: delivered %d of 2, drops %v", delivered, drops)
+	}
+	// A tag does not count.
+	p.inner = append(sized(1514)[:12:12], append([]byte{0x81, 0, 0, 5}, sized(1514)[12:]...)...)
+	if delivered, drops, _, _ := w.verdict(t, x, p, 2); delivered != 2 || len(drops) != 0 {
+		t.Errorf("1514 bytes and a tag: delivered %d of 2, drops %v", delivered, drops)
+	}
+}
+
+// TestJumbo carries frames larger than the smaller of the two chunk sizes and, between, short ones.
+func TestJumbo(t *testing.T) {
+	for _, mtu := range []int{3000} {
+		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
+			w := pair(t, shape{CoreMTU: mtu + 100, AccessMTU: mtu})
+			x := &wire{name: "x", sid: [2]uint32{1, 2}, vlan: [2]string{"all", "all"}}
+			w.start(t, 0, config(0, x))
+			w.start(t, 1, config(1, x))
+			for from := range 2 {
+				run := nextRun()
+				sink, err := w.sites[1-from].ReceiveStream("eth0", run)
+				must(t, err)
+				defer sink.Close()
+				_, err = w.sites[from].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: 40, Rate: 1000,
+					Sizes: []int{60, mtu + 14, 2047, 2048, 2049}, Dst: stations[1-from], Src: stations[from]})
+				must(t, err)
+				if r := sink.Wait(t.Context(), 40, time.Second); r.Received != 40 || r.Torn+r.Duplicates != 0 {
+					t.Errorf("from site %d: sent 40, %v", from, r)
+				}
+			}
+		})
+	}
+}
