@@ -58,17 +58,34 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		return Result{}, fmt.Errorf("wait for another guest to end: %w", err)
 	}
 	defer unlock()
+	for try := 1; ; try++ {
+		r, err := run(ctx, k, c)
+		if err == nil {
+			return r, nil
+		}
+		err = fmt.Errorf("run a guest: %w\nconsole:\n%s\noutput:\n%s", err, r.Console, r.Output)
+		if try == bootTries || !errors.Is(err, errBoot) {
+			return r, err
+		}
+	}
+}
+
+// An emulated machine on a busy host now and then hangs before its first
+// process; nothing has run then, and it may boot again.
+const (
+	bootLimit = 100 * time.Second
+	bootTries = 2
+)
+
+var errBoot = fmt.Errorf("it did not boot in %v", bootLimit)
+
+// bootMark is init's last word before the command.
+const bootMark = "xwire: modules loaded"
+
+func run(ctx context.Context, k *kit, c Config) (r Result, err error) {
 	limit := cmp.Or(c.Limit, 4*time.Minute)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the guest took longer than %v", limit))
 	defer cancel()
-	r, err := run(ctx, k, c)
-	if err != nil {
-		return r, fmt.Errorf("run a guest: %w\nconsole:\n%s\noutput:\n%s", err, r.Console, r.Output)
-	}
-	return r, nil
-}
-
-func run(ctx context.Context, k *kit, c Config) (r Result, err error) {
 	l, err := lab.New(lab.Config{})
 	if err != nil {
 		return r, err
@@ -109,11 +126,21 @@ func run(ctx context.Context, k *kit, c Config) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
+	boot := time.AfterFunc(bootLimit, func() {
+		if !bytes.Contains(console.bytes(), []byte(bootMark)) {
+			p.Kill()
+		}
+	})
+	defer boot.Stop()
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
 		p.Kill()
 		err = context.Cause(ctx)
+	}
+	booted := bytes.Contains(console.bytes(), []byte(bootMark))
+	if err == nil && !booted && time.Since(start) >= bootLimit {
+		err = errBoot
 	}
 	if err == nil {
 		err = p.Wait()
@@ -152,7 +179,7 @@ func (k *kit) arguments(c Config, dir, script string) []string {
 		"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
 		"-smp", strconv.Itoa(cmp.Or(c.CPUs, 2)), "-m", strconv.Itoa(cmp.Or(c.Memory, 1024)),
 		"-kernel", k.kernel, "-initrd", k.initrd,
-		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off xwire.run=" + script,
+		"-append", "console=ttyS0 loglevel=7 panic=-1 mitigations=off xwire.run=" + script,
 		"-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap",
 		"-device", "virtio-serial-pci",
 		"-chardev", "socket,id=output,path=" + filepath.Join(dir, "output.sock"),
