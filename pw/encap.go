@@ -96,11 +96,13 @@ type window [encapWindow]byte
 // write puts the constant parts of the headers there, back to front: each part is copied with a
 // fixed size, and the next one covers what was too much.
 func (w *window) write(d *session, t *tunnel, h *nextHop) {
+	// By way of variables: what might overlap would be copied by a call of memmove.
+	part, outer, link := d.part, t.hdr, h.hdr
 	e := encapWindow - int(d.partLen)
-	*(*[16]byte)(w[encapWindow-16:]) = d.part
-	*(*[64]byte)(w[e-64:]) = t.hdr
+	*(*[16]byte)(w[encapWindow-16:]) = part
+	*(*[64]byte)(w[e-64:]) = outer
 	e -= int(t.hdrLen)
-	*(*[24]byte)(w[e-24:]) = h.hdr
+	*(*[24]byte)(w[e-24:]) = link
 }
 
 // encap writes the outer headers before the frame and points it to them.

@@ -54,7 +54,9 @@ func (f *Forwarder) encapRow(mem []byte, fs []Frame) int {
 	if len(fs) == 0 || fs[0].In != m.in {
 		return 0
 	}
-	hdr := m.hdr
+	// Copies between two places in memory that might overlap would be calls of memmove.
+	short := *(*[windowShort]byte)(m.hdr[encapWindow-windowShort:])
+	long := *(*[windowLong]byte)(m.hdr[encapWindow-windowLong:])
 	id, idStep := uint32(f.ipID), uint32(f.ipIDStep)
 	var bytes uint64
 	i := 0
@@ -65,9 +67,12 @@ func (f *Forwarder) encapRow(mem []byte, fs []Frame) int {
 			break
 		}
 		w := (*[windowView]byte)(mem[addr-encapWindow : addr+streakMin : addr+streakMin])
-		tags := binary.LittleEndian.Uint64(w[encapWindow+12:])
-		if (tags^m.want)&m.mask != 0 {
-			break
+		var tags uint64
+		if m.mask != 0 { // else the frame's own bytes need not even be in the cache
+			tags = binary.LittleEndian.Uint64(w[encapWindow+12:])
+			if (tags^m.want)&m.mask != 0 {
+				break
+			}
 		}
 		if m.retag {
 			dst, src := binary.LittleEndian.Uint64(w[encapWindow:]), binary.LittleEndian.Uint32(w[encapWindow+8:])
@@ -81,9 +86,9 @@ func (f *Forwarder) encapRow(mem []byte, fs []Frame) int {
 			}
 		}
 		if m.hdrLen <= windowShort {
-			*(*[windowShort]byte)(w[encapWindow-windowShort:]) = *(*[windowShort]byte)(hdr[encapWindow-windowShort:])
+			*(*[windowShort]byte)(w[encapWindow-windowShort:]) = short
 		} else {
-			*(*[windowLong]byte)(w[encapWindow-windowLong:]) = *(*[windowLong]byte)(hdr[encapWindow-windowLong:])
+			*(*[windowLong]byte)(w[encapWindow-windowLong:]) = long
 		}
 		l3len := uint32(n) + m.over
 		l3 := (encapWindow - m.over) % encapWindow
@@ -217,12 +222,26 @@ type decapStreak struct {
 	c                  *sessionCounters
 }
 
+// Words are compared at fixed places of the outer headers, and at the end of the L2TP header: not
+// behind it, where the next cache line may begin.
 const (
-	shortWords = 5 // to byte 52: IPv4 without UDP
-	longWords  = 9 // to byte 84
-	shortView  = 12 + 8*shortWords
+	fixedShort = 3 // words from byte 12 on, then two before the inner frame, which begins at 38 to 52
+	fixedLong  = 5 // then four, where it begins behind 52
+	longWords  = 9
+	shortView  = 12 + 8*(fixedShort+2)
 	longView   = 12 + 8*longWords
 )
+
+// place is where word i is in the packet.
+func (m *decapStreak) place(i int) int {
+	switch {
+	case !m.long && i >= fixedShort:
+		return int(m.inner) - 8*(fixedShort+2-i)
+	case m.long && i >= fixedLong:
+		return int(m.inner) - 8*(longWords-i)
+	}
+	return 12 + 8*i
+}
 
 // decapRow decapsulates the packets that go on with the streak and returns how many. Nothing is
 // called in its loop.
@@ -247,18 +266,23 @@ func (f *Forwarder) decapRow(mem []byte, fs []Frame) int {
 		w0 := binary.LittleEndian.Uint64(b[12:])
 		w1 := binary.LittleEndian.Uint64(b[20:])
 		w2 := binary.LittleEndian.Uint64(b[28:])
-		diff := (w0^m.want[0])&m.mask[0] | (w1^m.want[1])&m.mask[1] | (w2^m.want[2])&m.mask[2] |
-			(binary.LittleEndian.Uint64(b[36:])^m.want[3])&m.mask[3] |
-			(binary.LittleEndian.Uint64(b[44:])^m.want[4])&m.mask[4]
+		diff := (w0^m.want[0])&m.mask[0] | (w1^m.want[1])&m.mask[1] | (w2^m.want[2])&m.mask[2]
+		inner := addr + uint64(m.inner)
 		if m.long {
 			if size < longView {
 				break
 			}
-			b := (*[longView]byte)(mem[addr : addr+longView : addr+longView])
-			diff |= (binary.LittleEndian.Uint64(b[52:])^m.want[5])&m.mask[5] |
-				(binary.LittleEndian.Uint64(b[60:])^m.want[6])&m.mask[6] |
-				(binary.LittleEndian.Uint64(b[68:])^m.want[7])&m.mask[7] |
-				(binary.LittleEndian.Uint64(b[76:])^m.want[8])&m.mask[8]
+			h := (*[32]byte)(mem[inner-32 : inner : inner])
+			diff |= (binary.LittleEndian.Uint64(b[36:])^m.want[3])&m.mask[3] |
+				(binary.LittleEndian.Uint64(b[44:])^m.want[4])&m.mask[4] |
+				(binary.LittleEndian.Uint64(h[0:])^m.want[5])&m.mask[5] |
+				(binary.LittleEndian.Uint64(h[8:])^m.want[6])&m.mask[6] |
+				(binary.LittleEndian.Uint64(h[16:])^m.want[7])&m.mask[7] |
+				(binary.LittleEndian.Uint64(h[24:])^m.want[8])&m.mask[8]
+		} else {
+			h := (*[16]byte)(mem[inner-16 : inner : inner])
+			diff |= (binary.LittleEndian.Uint64(h[0:])^m.want[3])&m.mask[3] |
+				(binary.LittleEndian.Uint64(h[8:])^m.want[4])&m.mask[4]
 		}
 		if diff != 0 {
 			break
@@ -291,7 +315,7 @@ func (f *Forwarder) decapRow(mem []byte, fs []Frame) int {
 				}
 			}
 		}
-		addr += uint64(m.inner)
+		addr = inner
 		if m.check {
 			in := (*[20]byte)(mem[addr : addr+20 : addr+20])
 			tags := binary.LittleEndian.Uint64(in[12:])
@@ -419,8 +443,12 @@ func (f *Forwarder) learnDecap(head *[longView]byte, tags uint64, fr *Frame, l *
 		set(s, s+1, 0xbf) // all but S
 	}
 	for i := range m.mask {
-		m.mask[i] = binary.LittleEndian.Uint64(mask[8*i:])
-		m.want[i] = binary.LittleEndian.Uint64(head[12+8*i:])
+		at := m.place(i)
+		if i >= fixedShort+2 && !m.long {
+			break
+		}
+		m.mask[i] = binary.LittleEndian.Uint64(mask[at-12:])
+		m.want[i] = binary.LittleEndian.Uint64(head[at:])
 	}
 	w := uint64(0)
 	if d.rxCookieLen == 4 {
