@@ -206,9 +206,10 @@ func (a *Appliance) attachProgram(p *port) (err error) {
 }
 
 // genericMayHelp tells whether a refusal of a native program is about the driver: no XDP at all,
-// or an MTU that its XDP path does not take.
+// an MTU that its XDP path does not take, or no queues left for it (of a veth: fewer here than the
+// other end sends by).
 func genericMayHelp(err error) bool {
-	return slices.ContainsFunc([]error{unix.EOPNOTSUPP, unix.ERANGE, unix.EINVAL}, func(e error) bool { return errors.Is(err, e) })
+	return slices.ContainsFunc([]error{unix.EOPNOTSUPP, unix.ERANGE, unix.EINVAL, unix.ENOSPC}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // closePort gives the interface back, in the reverse order. It works on a port half open, and on
