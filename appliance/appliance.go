@@ -27,6 +27,7 @@ import (
 // Options are what the command line says, as opposed to the configuration.
 type Options struct {
 	ConfigFile string       // where the configuration came from, for Status and LoadConfig
+	Kept       string       // the kept configuration that runs instead, if ConfigFile has errors
 	StateDir   string       // keeps the last configuration that ran; empty: none is kept
 	AutoPorts  bool         // take the interfaces that routes leave by as core ports
 	Version    string       // for Status and metrics

@@ -13,12 +13,14 @@ const kept = "last.toml"
 
 // LoadConfig reads the configuration file. If that has errors and a configuration ran before, the
 // latter is used instead, and said loudly: a box that reboots must not lose its circuits to a typo.
-func LoadConfig(o Options) (*config.Config, error) {
+// It sets o.Kept then.
+func LoadConfig(o *Options) (*config.Config, error) {
 	cfg, err := config.Load(o.ConfigFile)
 	if err == nil || o.StateDir == "" {
 		return cfg, err
 	}
-	last, lastErr := config.LoadSaved(filepath.Join(o.StateDir, kept))
+	file := filepath.Join(o.StateDir, kept)
+	last, lastErr := config.LoadSaved(file)
 	if lastErr != nil {
 		return nil, err
 	}
@@ -26,7 +28,8 @@ func LoadConfig(o Options) (*config.Config, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	log.Error("the configuration has errors; RUNNING THE LAST ONE THAT RAN instead", "file", o.ConfigFile, "kept", filepath.Join(o.StateDir, kept), "error", err)
+	log.Error("the configuration has errors; RUNNING THE LAST ONE THAT RAN instead", "file", o.ConfigFile, "kept", file, "error", err)
+	o.Kept = file
 	return last, nil
 }
 

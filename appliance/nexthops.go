@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"xwire/appliance/nexthop"
 	"xwire/config"
@@ -109,25 +112,50 @@ func (a *Appliance) portOf(ifindex int) *port {
 	return nil
 }
 
-// takePort makes a core port of an interface that a route leaves by (--auto-ports). The supervisor
-// opens it in its next round.
+// takePort makes a core port of the interface that a route leaves by (--auto-ports), or of the
+// members of a bond. The supervisor opens it in its next round.
 func (a *Appliance) takePort(ifindex int) {
+	if ifindex == 0 {
+		return // the route leaves by nothing that could be a port
+	}
 	info, err := a.host.InfoByIndex(ifindex)
 	if err != nil {
 		a.log.Warn("look up interface of route", "ifindex", ifindex, "error", err)
 		return
 	}
-	for _, p := range a.ports {
-		if p.Interface == info.Name {
+	names := []string{info.Name}
+	if info.Kind == "bond" {
+		if names, err = slaves(ifindex); err != nil {
+			a.log.Warn("look up members of route's bond", "interface", info.Name, "error", err)
 			return
 		}
 	}
-	p := &port{auto: true}
-	p.Name, p.Interface = info.Name, info.Name
-	p.rules.Core = true
-	a.addPort(p)
-	a.log.Info("port taken for a route", "interface", info.Name)
+	if a.trunk != nil && info.Peer.Name == a.trunk.InnerName() {
+		a.log.Warn("a tunnel's route leaves by a local interface", "interface", info.Name)
+		return
+	}
+	for _, name := range names {
+		if slices.ContainsFunc(a.ports, func(p *port) bool { return p.Interface == name }) {
+			continue
+		}
+		p := &port{auto: true}
+		p.Name, p.Interface = name, name
+		p.rules.Core = true
+		a.addPort(p)
+		a.log.Info("port taken for a route", "interface", name)
+	}
 	a.wakeSupervisor()
+}
+
+func slaves(bond int) ([]string, error) {
+	links, err := netlink.LinkList()
+	var names []string
+	for _, l := range links {
+		if l.Attrs().MasterIndex == bond {
+			names = append(names, l.Attrs().Name)
+		}
+	}
+	return names, err
 }
 
 func hopText(h nexthop.Hop) string {

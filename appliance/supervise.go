@@ -146,10 +146,14 @@ func (a *Appliance) waiting() []string {
 }
 
 func (a *Appliance) statusLine() string {
-	if w := a.waiting(); len(w) > 0 {
-		return "waiting: " + strings.Join(w, "; ")
+	prefix := ""
+	if a.o.Kept != "" {
+		prefix = a.o.ConfigFile + " has errors, the kept configuration runs; "
 	}
-	return "all ports forward"
+	if w := a.waiting(); len(w) > 0 {
+		return prefix + "waiting: " + strings.Join(w, "; ")
+	}
+	return prefix + "all ports forward"
 }
 
 func (a *Appliance) wakeSupervisor() {

@@ -17,6 +17,7 @@ type Status struct {
 	Started       time.Time `json:"started"`
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	Config        string    `json:"config"`
+	Kept          string    `json:"kept,omitempty"` // runs instead, because Config has errors
 	Ready         bool      `json:"ready"`
 	Ports         int       `json:"ports"`
 	PortsUp       int       `json:"ports_up"`

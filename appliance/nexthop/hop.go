@@ -52,7 +52,7 @@ type Hop struct {
 	Key     Key
 	State   State
 	Reason  string // empty when Resolved; else a sentence for people, such as "route to 198.51.100.7 leaves by eth7, which is no port"
-	Ifindex int    // of the port
+	Ifindex int    // of the port; of NotAPort: of the interface, or bond of interfaces, to make one
 	Src     l2tp.MAC
 	Dst     l2tp.MAC
 	Tags    []l2tp.Tag // outermost first; shared, not to be written

@@ -155,7 +155,7 @@ func (t *links) name(index int) string {
 type stack struct {
 	state  State // Resolved, LinkDown or NotAPort
 	reason string
-	port   int
+	port   int // of NotAPort: the one that would have to be a port, 0 if none would do
 	mtu    int // the smallest on the way
 	tags   []l2tp.Tag
 	devs   []int // every interface it went through, and every one it depends on
@@ -188,7 +188,7 @@ func (t *links) resolve(dev int, peer netip.Addr, salt uint64) stack {
 			s.port = at
 			return s
 		}
-		if l.foreign {
+		if l.foreign && l.kind != "veth" { // that of a veth is its other end
 			return s.noPort(peer, top, fmt.Sprintf("the device under %s is in another network namespace", l.name))
 		}
 		switch l.kind {
@@ -201,10 +201,12 @@ func (t *links) resolve(dev int, peer netip.Addr, salt uint64) stack {
 			member, why, devs := t.member(l, salt)
 			s.devs = append(s.devs, devs...)
 			if member == 0 {
+				s.port = at
 				return s.noPort(peer, top, why)
 			}
 			at = member
 		default:
+			s.port = at
 			return s.noPort(peer, top, "")
 		}
 	}

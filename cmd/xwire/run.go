@@ -46,7 +46,7 @@ If the configuration has errors, the last one that ran is used instead, loudly.`
 }
 
 func run(ctx context.Context, o appliance.Options) error {
-	cfg, err := appliance.LoadConfig(o)
+	cfg, err := appliance.LoadConfig(&o)
 	if err != nil {
 		return err
 	}
