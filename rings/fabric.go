@@ -170,11 +170,6 @@ func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
 		return wrap(err)
 	}
 	f.mu.Lock()
-	for _, q := range p.queues {
-		q.slot = f.slots[len(f.slots)-1]
-		f.slots = f.slots[:len(f.slots)-1]
-		q.receiveOwner, q.transmitOwner = ownerFill(q.slot), ownerTX(q.slot)
-	}
 	a := f.account(p.index)
 	f.ports = append(f.ports, p)
 	f.mu.Unlock()
@@ -185,6 +180,37 @@ func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
 		w.do(func() { w.egress[p.index] = p.route(w) })
 	}
 	return nil
+}
+
+// stock gives a new queue its place in the owner table and the frames for its fill ring.
+func (f *Fabric) stock(q *queue) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	q.slot = f.slots[len(f.slots)-1]
+	f.slots = f.slots[:len(f.slots)-1]
+	q.receiveOwner, q.transmitOwner = ownerFill(q.slot), ownerTX(q.slot)
+	for range q.receiveQuota {
+		frame, ok := f.spare.get()
+		if !ok {
+			return
+		}
+		f.owners[frame] = q.receiveOwner
+		q.stock = append(q.stock, frame)
+	}
+}
+
+// unstock takes back what the queues of a port got that could not be opened. The sockets are
+// closed, and no worker had a part in them.
+func (f *Fabric) unstock(p *Port) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, q := range p.queues {
+		f.slots = append(f.slots, q.slot)
+		for _, frame := range q.stock {
+			f.owners[frame] = ownerPool
+			f.spare.put(frame)
+		}
+	}
 }
 
 // account finds or makes the counters of a port index.

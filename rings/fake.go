@@ -45,7 +45,13 @@ func (f *Fabric) AddFake(cfg PortConfig, sent func(queue uint32, frame []byte)) 
 		for i, number := range c.Queues {
 			quota := uint32(c.Quota / (2 * len(c.Queues)))
 			q := &queue{port: k.Port, number: number, worker: c.Workers[i], receiveQuota: quota, transmitQuota: quota}
+			f.stock(q)
 			side := newFakeSide(k, q, c.RingSize)
+			for _, frame := range q.stock {
+				q.fill.put(uint64(frame) << f.arena.shift)
+			}
+			q.fill.publish()
+			q.receiving = uint32(len(q.stock))
 			k.sides = append(k.sides, side)
 			k.Port.queues = append(k.Port.queues, q)
 		}

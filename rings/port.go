@@ -206,6 +206,11 @@ func (p *Port) open() error {
 			return nil
 		}
 		p.closeAll()
+		if p.mode == ModeZeroCopy { // some queues were, until another was refused
+			_ = p.awaitRelease()
+		}
+		p.mode = ModeAuto
+		p.fabric.unstock(p)
 		p.queues = nil
 	}
 	if p.config.Mode == ModeZeroCopy {
@@ -215,16 +220,17 @@ func (p *Port) open() error {
 }
 
 func (p *Port) openAll() error {
+	quota := uint32(p.config.Quota / (2 * len(p.config.Queues)))
 	for i, number := range p.config.Queues {
-		e, err := p.join.open(p.ifindex, number, p.config.RingSize)
+		q := &queue{port: p, number: number, worker: p.config.Workers[i], receiveQuota: quota, transmitQuota: quota}
+		p.fabric.stock(q)
+		p.queues = append(p.queues, q)
+		e, err := p.join.open(p.ifindex, number, p.config.RingSize, q.stock)
 		if err != nil {
 			return fmt.Errorf("bind queue %d: %w", number, err)
 		}
-		quota := uint32(p.config.Quota / (2 * len(p.config.Queues)))
-		q := &queue{port: p, number: number, worker: p.config.Workers[i], fill: e.fill, completion: e.completion,
-			receiveQuota: quota, transmitQuota: quota}
+		q.fill, q.completion, q.receiving = e.fill, e.completion, uint32(len(q.stock))
 		q.sockets = []*socket{{queue: q, kernel: e, fd: e.fd, rx: e.rx, tx: e.tx}}
-		p.queues = append(p.queues, q)
 		granted, err := grantedZeroCopy(e.fd)
 		if err != nil {
 			return fmt.Errorf("ask queue %d for its mode: %w", number, err)

@@ -10,6 +10,7 @@ type queue struct {
 	fill       *fillRing
 	completion *completionRing
 	sockets    []*socket
+	stock      []uint32 // the frames in the fill ring when the queue was bound
 
 	// Frames entrusted to the kernel and not come back. Neither exceeds its quota, which is not
 	// above the ring size: RX and completion rings cannot overflow.

@@ -23,11 +23,13 @@ type registration struct {
 	members  []*endpoint
 }
 
-// open makes a socket on a queue of an interface and binds it as this registration's kind.
-func (r *registration) open(ifindex int, queue, ringSize uint32) (*endpoint, error) {
+// open makes a socket on a queue of an interface and binds it as this registration's kind. The
+// frames of stock are in its fill ring before that: a driver that finds the ring empty when it
+// sets up the queue may never look again (virtio_net).
+func (r *registration) open(ifindex int, queue, ringSize uint32, stock []uint32) (*endpoint, error) {
 	deadline := time.Now().Add(bindPatience)
 	for {
-		e, err := r.attempt(ifindex, queue, ringSize)
+		e, err := r.attempt(ifindex, queue, ringSize, stock)
 		if err == nil {
 			r.members = append(r.members, e)
 			return e, nil
@@ -42,11 +44,15 @@ func (r *registration) open(ifindex int, queue, ringSize uint32) (*endpoint, err
 	}
 }
 
-func (r *registration) attempt(ifindex int, queue, ringSize uint32) (*endpoint, error) {
+func (r *registration) attempt(ifindex int, queue, ringSize uint32, stock []uint32) (*endpoint, error) {
 	e, err := newEndpoint(ringSize)
 	if err != nil {
 		return nil, err
 	}
+	for _, frame := range stock {
+		e.fill.put(uint64(frame) << r.arena.shift)
+	}
+	e.fill.publish()
 	if err := r.bind(e, ifindex, queue); err != nil {
 		e.close()
 		return nil, err
@@ -87,7 +93,7 @@ func awaitRelease(ifindex int, queue uint32) error {
 	}
 	defer arena.Close()
 	probe := &registration{arena: arena}
-	e, err := probe.open(ifindex, queue, 64)
+	e, err := probe.open(ifindex, queue, 64, nil)
 	if err == nil {
 		e.close()
 	}
