@@ -93,12 +93,12 @@ func TestLifeKill(t *testing.T) {
 
 	// Killed again, and started without the port: what was changed for it is put back then.
 	b.Kill()
-	must(t, b.Start(t.Context(), pairConfig(0)))
+	launch(t, b, pairConfig(0))
 	if f := features(t, host, "stack1"); f[checksum] != "on" {
 		t.Errorf("%s of stack1 is %s after a start without its port, want on", checksum, f[checksum])
 	}
 	b.Kill()
-	must(t, b.Start(t.Context(), stackPort+pairConfig(0)+stackSession))
+	launch(t, b, stackPort+pairConfig(0)+stackSession)
 	waitUp(t, b)
 	stop()
 	if err := <-bulk; err != nil {

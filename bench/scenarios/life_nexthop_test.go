@@ -17,7 +17,7 @@ func TestLifeNextHopAppears(t *testing.T) {
 	t.Parallel()
 	w := pair(t, shape{NoCoreAddrs: true})
 	for i, b := range w.boxes {
-		must(t, b.Start(t.Context(), pairConfig(i)))
+		launch(t, b, pairConfig(i))
 	}
 	b := w.boxes[0]
 	waitsFor(t, b, "t", "no_address", "192.0.2.1 is no address of this box")

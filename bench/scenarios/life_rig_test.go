@@ -94,8 +94,14 @@ func portIs(t *testing.T, b *lab.Box, name, state, reason string) api.Port {
 	t.Helper()
 	var p api.Port
 	until(t, "port "+name+" is "+state, func() (bool, string) {
-		p = portOf(t, b, name)
-		return p.State == state && strings.Contains(p.Reason, reason), fmt.Sprintf("%s: %s; want a reason with %q", p.State, p.Reason, reason)
+		var ports []api.Port
+		must(t, b.Show(t.Context(), &ports, "ports"))
+		for _, p = range ports {
+			if p.Name == name {
+				break
+			}
+		}
+		return p.Name == name && p.State == state && strings.Contains(p.Reason, reason), fmt.Sprintf("%s is %s: %s; want a reason with %q", p.Name, p.State, p.Reason, reason)
 	})
 	return p
 }
@@ -270,4 +276,16 @@ func says(t *testing.T, output string, texts ...string) {
 			t.Errorf("%q is not in:\n%s", text, output)
 		}
 	}
+}
+
+// launch starts a box without waiting for its sessions, and shows what it printed if the test fails.
+func launch(t *testing.T, b *lab.Box, config string) {
+	t.Helper()
+	must(t, b.Start(t.Context(), config))
+	p := b.Process()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the box in %s printed:\n%s", b.Namespace().Name(), p.Output())
+		}
+	})
 }

@@ -141,9 +141,10 @@ func (d *demo) run(ctx context.Context) (err error) {
 		if d.keep && err == nil {
 			return
 		}
-		if closeErr := l.Close(); err == nil {
-			err = closeErr
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
 		}
+		err = errors.Join(err, l.Close())
 	}()
 	d.say("%s", demoPicture)
 	sites, boxes, err := d.build(ctx, l, binary)
