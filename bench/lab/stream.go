@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A numbered frame: Ethernet header with tags, EtherType 0x88b5 (IEEE local
@@ -34,8 +36,9 @@ type Stream struct {
 }
 
 // SendStream sends the frames out of an interface, numbered from 0, and returns
-// how many went.
-func (n *Namespace) SendStream(ctx context.Context, iface string, s Stream) (uint64, error) {
+// how many went. They leave from one CPU: a card with several queues would swap
+// them otherwise.
+func (n *Namespace) SendStream(ctx context.Context, iface string, s Stream) (sent uint64, err error) {
 	sock, err := n.openPacket(iface, false)
 	if err != nil {
 		return 0, err
@@ -44,6 +47,34 @@ func (n *Namespace) SendStream(ctx context.Context, iface string, s Stream) (uin
 	if len(s.Sizes) == 0 {
 		s.Sizes = []int{minFrame}
 	}
+	err = onThread(func() error {
+		if err := stayOnOneCPU(); err != nil {
+			return err
+		}
+		sent, err = s.send(ctx, sock)
+		return err
+	})
+	return sent, err
+}
+
+// stayOnOneCPU binds the calling thread to the first CPU that it may run on.
+func stayOnOneCPU() error {
+	var may, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &may); err != nil {
+		return fmt.Errorf("read the own CPUs: %w", err)
+	}
+	cpu := 0
+	for !may.IsSet(cpu) {
+		cpu++
+	}
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("stay on CPU %d: %w", cpu, err)
+	}
+	return nil
+}
+
+func (s *Stream) send(ctx context.Context, sock *packetSocket) (uint64, error) {
 	start := time.Now()
 	buf := make([]byte, 0, 65536+4*len(s.Tags))
 	for i := range s.Count {
@@ -58,7 +89,7 @@ func (n *Namespace) SendStream(ctx context.Context, iface string, s Stream) (uin
 		}
 		buf = s.AppendFrame(buf[:0], i)
 		if err := sock.write(buf); err != nil {
-			return i, fmt.Errorf("send frame %d of %d bytes to %s: %w", i, len(buf), iface, err)
+			return i, fmt.Errorf("send frame %d of %d bytes to %s: %w", i, len(buf), sock.name, err)
 		}
 	}
 	return s.Count, nil

@@ -55,7 +55,7 @@ func TestZeroCopy(t *testing.T) {
 func testCards(t *testing.T, access, core vm.Wire) {
 	l, err := lab.New(lab.Config{})
 	must(t, err)
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	w := world{}
 	for _, n := range []struct {
 		role string
