@@ -90,7 +90,7 @@ func (t *Trunk) check(w Interface, s scan) error {
 	switch {
 	case w.Name == "" || len(w.Name) > maxName || w.Name == "." || w.Name == ".." || strings.ContainsAny(w.Name, "/: \t\n"):
 		return fmt.Errorf("make interface %q: no name for a network device (1 to %d bytes, no slash, colon or space)", w.Name, maxName)
-	case w.Name == t.config.Stack, w.Name == t.config.Inner, strings.HasPrefix(w.Name, t.config.Stack+"."):
+	case w.Name == t.config.Stack, w.Name == t.config.Inner, strings.HasPrefix(w.Name, t.config.Stack+"."), strings.HasPrefix(w.Name, endPrefix):
 		return fmt.Errorf("make interface %s: the name is reserved for the trunk", w.Name)
 	case w.MTU > t.config.MTU:
 		return fmt.Errorf("make interface %s: MTU %d is above the trunk's %d", w.Name, w.MTU, t.config.MTU)
@@ -122,7 +122,7 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 		}
 		if made == nil { // its VLAN is taken and it is not here: it was moved
 			t.state.Interfaces[w.Name] = r
-			return Binding{Name: w.Name, SVLAN: r.SVLAN, CVLAN: r.CVLAN, Ifindex: r.Ifindex}, nil
+			return t.bind(w.Name, r, s)
 		}
 		l = made
 	} else {
@@ -135,6 +135,11 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 			}
 		}
 		r.MAC = l.Attrs().HardwareAddr.String() // the operator may have given it another
+		if t.splice != nil {
+			if err := t.whole(l.Attrs().Name); err != nil {
+				return Binding{}, err
+			}
+		}
 	}
 	if l.Attrs().Alias != alias(w.Session) {
 		if err := t.handle.LinkSetAlias(l, alias(w.Session)); err != nil {
@@ -143,7 +148,17 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 	}
 	r.Ifindex = l.Attrs().Index
 	t.state.Interfaces[w.Name] = r
-	return Binding{Name: w.Name, SVLAN: r.SVLAN, CVLAN: r.CVLAN, Ifindex: r.Ifindex}, nil
+	return t.bind(w.Name, r, s)
+}
+
+// bind tells where an interface is, and, if it is spliced, opens the way there.
+func (t *Trunk) bind(name string, r record, s scan) (Binding, error) {
+	if t.splice != nil {
+		if err := t.join(r.vlan(), s); err != nil {
+			return Binding{}, fmt.Errorf("splice interface %s: %w", name, err)
+		}
+	}
+	return Binding{Name: name, SVLAN: r.SVLAN, CVLAN: r.CVLAN, Ifindex: r.Ifindex}, nil
 }
 
 // create makes the device of a record. It returns nil when the record's VLAN belongs to a device
@@ -153,6 +168,9 @@ func (t *Trunk) create(w Interface, r *record, s scan, places *places) (netlink.
 	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
 		r.MAC = randomMAC()
 		mac, _ = net.ParseMAC(r.MAC)
+	}
+	if t.splice != nil {
+		return t.createSpliced(w, mac, r, s, places)
 	}
 	for {
 		parent, err := t.parent(r.SVLAN, s)

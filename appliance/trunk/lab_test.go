@@ -85,22 +85,35 @@ func (d device) has(flag string) bool {
 	return false
 }
 
-// hasVLANs tells whether the kernel makes VLAN devices. Where it does not, Ensure must say so, and
-// that is what is held then; the test goes on only where there are some.
-func hasVLANs(t *testing.T, tr *trunk.Trunk) bool {
+// each runs a test with each kind of interfaces that the kernel can make, in a namespace of its
+// own. Where there are no VLAN devices, Ensure must say so.
+func each(t *testing.T, test func(t *testing.T, kind trunk.Kind)) {
 	t.Helper()
-	_, err := tr.Ensure([]trunk.Interface{{Name: "probe", Session: "a/b", MTU: 1458}})
-	if err == nil {
-		if err := tr.Remove("probe"); err != nil {
-			t.Fatal(err)
-		}
-		return true
+	for _, kind := range []trunk.Kind{trunk.VLANs, trunk.Spliced} {
+		t.Run(kind.String(), func(t *testing.T) {
+			enter(t)
+			if kind == trunk.VLANs && !hasVLANs(t) {
+				t.Log("this kernel has no VLAN devices (CONFIG_VLAN_8021Q): only their refusal was tested")
+				return
+			}
+			test(t, kind)
+		})
 	}
-	if !strings.Contains(err.Error(), "8021q") {
+}
+
+func hasVLANs(t *testing.T) bool {
+	t.Helper()
+	tr, err := trunk.Open(trunk.Config{Dir: t.TempDir(), Stack: "pr-stack", Inner: "pr-port", Kind: trunk.VLANs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ip(t, "link del pr-stack")
+	defer tr.Close()
+	_, err = tr.Ensure([]trunk.Interface{{Name: "probe", Session: "a/b", MTU: 1458}})
+	if err != nil && !strings.Contains(err.Error(), "8021q") {
 		t.Fatalf("Ensure: %v", err)
 	}
-	t.Logf("this kernel has no VLAN devices (CONFIG_VLAN_8021Q): only the pair and the refusal were tested: %v", err)
-	return false
+	return err == nil
 }
 
 func open(t *testing.T, c trunk.Config) *trunk.Trunk {

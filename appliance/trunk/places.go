@@ -16,6 +16,9 @@ func (t *Trunk) places(s scan) *places {
 	for v := range s.byVLAN {
 		p.used[v] = true
 	}
+	for v := range s.ends {
+		p.used[v] = true
+	}
 	return p
 }
 

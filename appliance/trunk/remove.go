@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"xwire/appliance/trunk/splice"
 )
 
 // Remove deletes one interface and forgets it, its MAC address too. A name that is not ours is
@@ -30,7 +32,12 @@ func (t *Trunk) Prune(keep func(name string) bool) error {
 			continue
 		}
 		gone = append(gone, name)
+		if t.splice != nil {
+			t.splice.Leave(splice.Place{SVLAN: r.SVLAN, CVLAN: r.CVLAN})
+		}
 		if l := s.byVLAN[r.vlan()]; l != nil {
+			links = append(links, l)
+		} else if l := s.ends[r.vlan()]; l != nil { // takes the interface along, wherever that is
 			links = append(links, l)
 		} else if r.Ifindex != 0 {
 			if err := t.deleteElsewhere(r, s); err != nil {

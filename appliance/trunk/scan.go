@@ -10,8 +10,9 @@ import (
 // scan is what lies on this namespace's side of the kernel at one moment.
 type scan struct {
 	byName  map[string]netlink.Link
-	byVLAN  map[vlan]netlink.Link // interfaces over the trunk
+	byVLAN  map[vlan]netlink.Link // interfaces of the trunk
 	service map[uint16]int        // service VLAN -> ifindex of its device
+	ends    map[vlan]netlink.Link // other ends of spliced interfaces, of those moved away too
 }
 
 func (t *Trunk) scan() (scan, error) {
@@ -19,7 +20,7 @@ func (t *Trunk) scan() (scan, error) {
 	if err != nil {
 		return scan{}, fmt.Errorf("list interfaces: %w", err)
 	}
-	s := scan{byName: map[string]netlink.Link{}, byVLAN: map[vlan]netlink.Link{}, service: map[uint16]int{}}
+	s := scan{byName: map[string]netlink.Link{}, byVLAN: map[vlan]netlink.Link{}, service: map[uint16]int{}, ends: map[vlan]netlink.Link{}}
 	over := map[int]uint16{t.stack: 0} // ifindex of a parent -> its service VLAN
 	for _, l := range links {
 		s.byName[l.Attrs().Name] = l
@@ -31,7 +32,17 @@ func (t *Trunk) scan() (scan, error) {
 			over[l.Attrs().Index] = uint16(v.VlanId)
 		}
 	}
+	byIndex := make(map[int]netlink.Link, len(links))
 	for _, l := range links {
+		byIndex[l.Attrs().Index] = l
+	}
+	for _, l := range links {
+		if place, ok := t.placeOf(l); ok {
+			s.ends[place] = l
+			if peer := byIndex[l.Attrs().ParentIndex]; peer != nil && l.Attrs().NetNsID < 0 {
+				s.byVLAN[place] = peer
+			}
+		}
 		v, ok := l.(*netlink.Vlan)
 		if !ok || v.VlanProtocol != netlink.VLAN_PROTOCOL_8021Q || v.NetNsID >= 0 {
 			continue
@@ -61,7 +72,7 @@ func sessionOf(l netlink.Link) (string, bool) {
 	return strings.TrimPrefix(a, aliasPrefix), true
 }
 
-// adopt takes devices into the state that are over the trunk and are not in it: the file was lost
+// adopt takes devices into the state that are the trunk's and are not in it: the file was lost
 // or is older than they are.
 func (t *Trunk) adopt(s scan) {
 	known := map[vlan]string{}

@@ -13,6 +13,8 @@ import (
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"xwire/appliance/trunk/splice"
 )
 
 const (
@@ -40,6 +42,7 @@ type Config struct {
 	Inner  string // name of the end that xwire binds; default "xw-port"
 	MTU    int    // the largest that an interface may have; default 3500, about what a port without XDP fragments can carry
 	IDs    int    // VLAN ids to use, 1 to 4094 (the default), before and inside service VLANs
+	Kind   Kind   // of the interfaces; default Auto
 	Log    *slog.Logger
 }
 
@@ -55,6 +58,7 @@ type Trunk struct {
 	inner  int
 	queues int
 	state  state
+	splice *splice.Splice // nil with VLAN devices
 }
 
 // Open makes the pair, or takes over the one that is there, and reads the state file.
@@ -113,6 +117,12 @@ func (t *Trunk) open() error {
 	if err := t.pair(); err != nil {
 		return err
 	}
+	if err := t.choose(); err != nil {
+		return err
+	}
+	if err := t.attach(); err != nil {
+		return err
+	}
 	s, err := load(t.path())
 	if err != nil {
 		// The devices themselves tell nearly all; a broken file must not stop the box.
@@ -135,8 +145,16 @@ func (t *Trunk) InnerIndex() int { return t.inner }
 // made by a process with fewer workers: only making it anew, with all interfaces, adds queues.
 func (t *Trunk) Queues() int { return t.queues }
 
-// Close frees the sockets. The devices stay.
+// Close ends the programs of a spliced trunk and frees the sockets. The devices stay.
 func (t *Trunk) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.splice != nil {
+		if err := t.splice.Close(); err != nil {
+			t.config.Log.Warn("end the programs of local interfaces", "err", err)
+		}
+		t.splice = nil
+	}
 	t.handle.Close()
 	t.tool.Close()
 }

@@ -48,7 +48,6 @@ func TestPair(t *testing.T) {
 	if k := run(t, "ethtool", "-k", "xw-stack"); !strings.Contains(k, "tx-vlan-offload: off") || !strings.Contains(k, "tx-checksum-ip-generic: off") {
 		t.Errorf("offloads are on again after reopening:\n%s", k)
 	}
-	hasVLANs(t, tr)
 }
 
 func TestForeignPair(t *testing.T) {
@@ -66,20 +65,18 @@ func TestForeignPair(t *testing.T) {
 	}
 }
 
-func TestAdoptedAfterRestart(t *testing.T) {
-	enter(t)
-	c := trunk.Config{Dir: t.TempDir()}
+func TestAdoptedAfterRestart(t *testing.T) { each(t, testAdoptedAfterRestart) }
+
+func testAdoptedAfterRestart(t *testing.T, kind trunk.Kind) {
+	c := trunk.Config{Kind: kind, Dir: t.TempDir()}
 	tr := open(t, c)
-	if !hasVLANs(t, tr) {
-		return
-	}
 	want := []trunk.Interface{{Name: "l2tpeth0", Session: "paris/a", MTU: 1458}, {Name: "l2tpeth1", Session: "paris/b", MTU: 1446}}
 	first := ensure(t, tr, want...)
 	if first[0].CVLAN == first[1].CVLAN || first[0].SVLAN != 0 || first[0].CVLAN == 0 {
 		t.Errorf("bindings %+v, want two single tags", first)
 	}
 	d := show(t, "l2tpeth0")
-	if d.MTU != 1458 || d.Ifalias != "xwire paris/a" || d.has("UP") || d.Linkinfo.Data.ID != int(first[0].CVLAN) || d.Ifindex != first[0].Ifindex {
+	if d.MTU != 1458 || d.Ifalias != "xwire paris/a" || d.has("UP") || kind == trunk.VLANs && d.Linkinfo.Data.ID != int(first[0].CVLAN) || d.Ifindex != first[0].Ifindex {
 		t.Errorf("l2tpeth0 = %+v, want MTU 1458, alias, down, VLAN %d", d, first[0].CVLAN)
 	}
 	if d.Address[1] != '2' && d.Address[1] != '6' && d.Address[1] != 'a' && d.Address[1] != 'e' {
@@ -159,9 +156,10 @@ func TestAdoptedAfterRestart(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
-	enter(t)
-	tr := open(t, trunk.Config{Dir: t.TempDir(), MTU: 1600})
+func TestRefused(t *testing.T) { each(t, testRefused) }
+
+func testRefused(t *testing.T, kind trunk.Kind) {
+	tr := open(t, trunk.Config{Kind: kind, Dir: t.TempDir(), MTU: 1600})
 	ip(t, "link add name taken type bridge")
 	for _, c := range []struct{ name, text string }{
 		{"taken", "not ours (interface"},
@@ -175,9 +173,6 @@ func TestRefused(t *testing.T) {
 	if _, err := tr.Ensure([]trunk.Interface{{Name: "big", Session: "a/b", MTU: 9000}}); err == nil || !strings.Contains(err.Error(), "above the trunk's 1600") {
 		t.Errorf("Ensure of MTU 9000 = %v", err)
 	}
-	if !hasVLANs(t, tr) {
-		return
-	}
 	// One that is refused does not stop the others.
 	b, err := tr.Ensure([]trunk.Interface{{Name: "taken", MTU: 1458}, {Name: "good", Session: "a/c", MTU: 1600}})
 	if err == nil || len(b) != 1 || b[0].Name != "good" {
@@ -188,13 +183,11 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestServiceVLANs(t *testing.T) {
-	enter(t)
-	c := trunk.Config{Dir: t.TempDir(), IDs: 2, MTU: 1500}
+func TestServiceVLANs(t *testing.T) { each(t, testServiceVLANs) }
+
+func testServiceVLANs(t *testing.T, kind trunk.Kind) {
+	c := trunk.Config{Kind: kind, Dir: t.TempDir(), IDs: 2, MTU: 1500}
 	tr := open(t, c)
-	if !hasVLANs(t, tr) {
-		return
-	}
 	var want []trunk.Interface
 	for i := range 6 {
 		want = append(want, trunk.Interface{Name: fmt.Sprintf("q%d", i), Session: fmt.Sprintf("t/%d", i), MTU: 1500})
@@ -205,12 +198,16 @@ func TestServiceVLANs(t *testing.T) {
 			t.Errorf("q%d is on %d.%d, want %d.%d", i, got[i].SVLAN, got[i].CVLAN, v[0], v[1])
 		}
 	}
-	s := show(t, "xw-stack.2")
-	if s.Linkinfo.Data.Protocol != "802.1ad" || s.Linkinfo.Data.ID != 2 || !s.has("UP") || s.GenMode != "none" {
-		t.Errorf("xw-stack.2 = %+v, want an up 802.1ad device", s)
-	}
-	if d := show(t, "q4"); d.Link != "xw-stack.2" || d.Linkinfo.Data.Protocol != "802.1Q" || d.MTU != 1500 {
-		t.Errorf("q4 = %+v, want an 802.1Q device over xw-stack.2", d)
+	if kind == trunk.VLANs {
+		s := show(t, "xw-stack.2")
+		if s.Linkinfo.Data.Protocol != "802.1ad" || s.Linkinfo.Data.ID != 2 || !s.has("UP") || s.GenMode != "none" {
+			t.Errorf("xw-stack.2 = %+v, want an up 802.1ad device", s)
+		}
+		if d := show(t, "q4"); d.Link != "xw-stack.2" || d.Linkinfo.Data.Protocol != "802.1Q" || d.MTU != 1500 {
+			t.Errorf("q4 = %+v, want an 802.1Q device over xw-stack.2", d)
+		}
+	} else if d := show(t, "q4"); d.Link != "xwl-2.1" || d.Linkinfo.Kind != "veth" || d.MTU != 1500 {
+		t.Errorf("q4 = %+v, want a veth whose other end is xwl-2.1", d)
 	}
 	if _, err := tr.Ensure([]trunk.Interface{{Name: "q6", MTU: 1500}}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("Ensure beyond the last VLAN = %v", err)
@@ -224,13 +221,11 @@ func TestServiceVLANs(t *testing.T) {
 	}
 }
 
-func TestMovedToAnotherNamespace(t *testing.T) {
-	enter(t)
-	c := trunk.Config{Dir: t.TempDir()}
+func TestMovedToAnotherNamespace(t *testing.T) { each(t, testMovedToAnotherNamespace) }
+
+func testMovedToAnotherNamespace(t *testing.T, kind trunk.Kind) {
+	c := trunk.Config{Kind: kind, Dir: t.TempDir()}
 	tr := open(t, c)
-	if !hasVLANs(t, tr) {
-		return
-	}
 	other := fmt.Sprintf("trunk-%d", os.Getpid())
 	ip(t, "netns add "+other)
 	t.Cleanup(func() { ip(t, "netns del "+other) })

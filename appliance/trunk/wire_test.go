@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,9 +20,15 @@ import (
 // capture reads the frames that a device sends, after the stack has done all it will do to them.
 // (On the far end the stack takes every tag out of a frame before a packet socket sees it, so that
 // one that came inside and one that came beside look alike.)
-type capture struct{ fd int }
+//
+// The frames of a spliced interface come to the trunk without passing a packet socket. They are
+// taken at the far end, and their tag is put back: package splice holds that it came inside.
+type capture struct {
+	fd  int
+	far bool
+}
 
-func newCapture(t *testing.T, dev string) capture {
+func newCapture(t *testing.T, dev string, far bool) capture {
 	t.Helper()
 	all := uint16(unix.ETH_P_ALL)<<8 | unix.ETH_P_ALL>>8
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, int(all))
@@ -38,7 +45,7 @@ func newCapture(t *testing.T, dev string) capture {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}); err != nil {
 		t.Fatal(err)
 	}
-	return capture{fd}
+	return capture{fd, far}
 }
 
 // next returns the next frame sent and whether its tag or its checksum were beside it.
@@ -55,9 +62,10 @@ func (c capture) next(t *testing.T) (frame []byte, beside string) {
 		if err != nil {
 			t.Fatalf("no frame: %v", err)
 		}
-		if from.(*unix.SockaddrLinklayer).Pkttype != unix.PACKET_OUTGOING {
+		if from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING == c.far {
 			continue
 		}
+		f := b[:n]
 		msgs, err := unix.ParseSocketControlMessage(oob[:m])
 		if err != nil {
 			t.Fatal(err)
@@ -68,30 +76,32 @@ func (c capture) next(t *testing.T) (frame []byte, beside string) {
 				if status&csumNotReady != 0 {
 					beside += "checksum "
 				}
-				if status&vlanValid != 0 {
+				if status&vlanValid != 0 && c.far {
+					tag := binary.BigEndian.AppendUint16(nil, binary.NativeEndian.Uint16(msg.Data[18:]))
+					tag = binary.BigEndian.AppendUint16(tag, binary.NativeEndian.Uint16(msg.Data[16:]))
+					f = slices.Insert(f, 12, tag...)
+				} else if status&vlanValid != 0 {
 					beside += "tag "
 				}
 			}
 		}
-		return b[:n], beside
+		return f, beside
 	}
 }
 
 // Frames of the stack must leave whole: the tag inside, the checksum final, nothing larger than
 // the MTU although the application hands over ten datagrams at once.
-func TestFramesAreWhole(t *testing.T) {
-	enter(t)
-	tr := open(t, trunk.Config{Dir: t.TempDir(), Queues: 2, IDs: 1})
-	if !hasVLANs(t, tr) {
-		return
-	}
+func TestFramesAreWhole(t *testing.T) { each(t, testFramesAreWhole) }
+
+func testFramesAreWhole(t *testing.T, kind trunk.Kind) {
+	tr := open(t, trunk.Config{Kind: kind, Dir: t.TempDir(), Queues: 2, IDs: 1})
 	got := ensure(t, tr, trunk.Interface{Name: "one", Session: "t/1", MTU: 1458}, trunk.Interface{Name: "two", Session: "t/2", MTU: 1458})
 	for i, name := range []string{"one", "two"} {
 		ip(t, fmt.Sprintf("addr add 10.0.%d.1/24 dev %s", i, name))
 		ip(t, fmt.Sprintf("link set %s up", name))
 		ip(t, fmt.Sprintf("neigh add 10.0.%d.2 lladdr 02:00:00:00:00:02 dev %s nud permanent", i, name))
 	}
-	c := newCapture(t, "xw-stack")
+	c := newCapture(t, map[trunk.Kind]string{trunk.VLANs: "xw-stack", trunk.Spliced: "xw-port"}[kind], kind == trunk.Spliced)
 	for i, tags := range []string{
 		fmt.Sprintf("8100%04x", got[0].CVLAN),
 		fmt.Sprintf("88a8%04x8100%04x", got[1].SVLAN, got[1].CVLAN),
@@ -187,13 +197,11 @@ func sum(b []byte, s uint32) uint32 {
 }
 
 // A thousand at once: made, found again, removed, in seconds.
-func TestThousandInterfaces(t *testing.T) {
-	enter(t)
-	c := trunk.Config{Dir: t.TempDir()}
+func TestThousandInterfaces(t *testing.T) { each(t, testThousandInterfaces) }
+
+func testThousandInterfaces(t *testing.T, kind trunk.Kind) {
+	c := trunk.Config{Kind: kind, Dir: t.TempDir()}
 	tr := open(t, c)
-	if !hasVLANs(t, tr) {
-		return
-	}
 	const n = 1000
 	want := make([]trunk.Interface, n)
 	for i := range want {
