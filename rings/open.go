@@ -1,0 +1,110 @@
+package rings
+
+import (
+	"fmt"
+)
+
+// AddPort opens a port: it binds a socket on each queue and has the workers take them up between
+// two rounds. An XDP program should be attached already; put the Sockets into its XSKMAP next.
+func (f *Fabric) AddPort(cfg PortConfig) (*Port, error) {
+	p := &Port{fabric: f, index: cfg.Index}
+	if len(cfg.Queues) == 0 {
+		cfg.Queues = interfaceQueues(cfg.Interface)
+	}
+	return p, f.add(p, cfg, p.open)
+}
+
+func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
+	wrap := func(err error) error { return fmt.Errorf("open port %s (%s): %w", cfg.Name, cfg.Interface, err) }
+	f.control.Lock()
+	defer f.control.Unlock()
+	if err := cfg.check(len(f.workers)); err != nil {
+		return wrap(err)
+	}
+	p.config = cfg
+	tied := cfg.Quota
+	for _, other := range f.ports {
+		if other.index == cfg.Index {
+			return wrap(fmt.Errorf("port index %d is taken by %s", cfg.Index, other.config.Name))
+		}
+		tied += other.config.Quota
+	}
+	if tied+f.reserve > len(f.owners) {
+		return wrap(fmt.Errorf("arena of %d frames is too small: %d needed; use a larger arena, smaller rings or fewer queues",
+			len(f.owners), tied+f.reserve))
+	}
+	if len(cfg.Queues) > len(f.slots) {
+		return wrap(fmt.Errorf("no more than %d queues in all", maxQueues))
+	}
+	if err := open(); err != nil {
+		return wrap(err)
+	}
+	f.mu.Lock()
+	a := f.account(p.index)
+	f.ports = append(f.ports, p)
+	f.mu.Unlock()
+	for _, w := range f.workers {
+		w.do(func() { w.join(p, a.workers[w.index]) })
+	}
+	for _, w := range f.workers {
+		w.do(func() { w.egress[p.index] = p.route(w) })
+	}
+	return nil
+}
+
+// stock gives a new queue its place in the owner table and the frames for its fill ring.
+func (f *Fabric) stock(q *queue) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	q.slot = f.slots[len(f.slots)-1]
+	f.slots = f.slots[:len(f.slots)-1]
+	q.receiveOwner, q.transmitOwner = ownerFill(q.slot), ownerTX(q.slot)
+	for range q.receiveQuota {
+		frame, ok := f.spare.get()
+		if !ok {
+			return
+		}
+		f.owners[frame] = q.receiveOwner
+		q.stock = append(q.stock, frame)
+	}
+}
+
+// unstock takes back what the queues of a port got that could not be opened. The sockets are
+// closed, and no worker had a part in them.
+func (f *Fabric) unstock(p *Port) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, q := range p.queues {
+		f.slots = append(f.slots, q.slot)
+		for _, frame := range q.stock {
+			f.owners[frame] = ownerPool
+			f.spare.put(frame)
+		}
+	}
+}
+
+// join takes up the worker's share of a port's queues and sockets.
+func (w *worker) join(p *Port, c *portCounters) {
+	w.ports[p.index] = c
+	for _, q := range p.queues {
+		if q.worker != w.index {
+			continue
+		}
+		w.queues = append(w.queues, q)
+		w.sockets = append(w.sockets, q.sockets...)
+		q.refill(&w.cache, w.owners, w.shift)
+	}
+	w.listPolled()
+}
+
+// route is a worker's way to a port: its own socket if it has one there, else one of the others',
+// spread by worker.
+func (p *Port) route(w *worker) egress {
+	for _, q := range p.queues {
+		if q.worker == w.index {
+			return egress{socket: q.sockets[0]}
+		}
+	}
+	target := w.fabric.workers[p.queues[w.index%len(p.queues)].worker]
+	return egress{via: w.outboxes[target.index], target: target}
+}
