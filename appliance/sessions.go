@@ -5,11 +5,9 @@ import (
 	"net/netip"
 
 	"xwire/appliance/nexthop"
-	"xwire/appliance/trunk"
 	"xwire/config"
 	"xwire/l2tp"
 	"xwire/pw"
-	"xwire/rings"
 	"xwire/rings/steer"
 )
 
@@ -34,34 +32,6 @@ type session struct {
 	tunnel            int32
 	mtu               uint16
 	enabled, standing bool
-}
-
-// trunkMTU lets local interfaces carry full customer frames with tags in chunks of 2048 bytes.
-const trunkMTU = 1600
-
-// makeTrunk opens the trunk when a session needs it, and adds its inner end as a port.
-func (a *Appliance) makeTrunk(cfg *config.Config) (err error) {
-	mtu, needed := trunkMTU, false
-	for i := range cfg.Tunnels {
-		for j := range cfg.Tunnels[i].Sessions {
-			s := &cfg.Tunnels[i].Sessions[j]
-			needed = needed || s.Local() && s.Enabled && cfg.Tunnels[i].Enabled
-			mtu = max(mtu, int(s.MTU))
-		}
-	}
-	if !needed {
-		return nil
-	}
-	a.trunk, err = trunk.Open(trunk.Config{Dir: a.dir, Queues: len(a.workers), MTU: mtu, Log: a.log})
-	if err != nil {
-		return fmt.Errorf("open trunk of local interfaces: %w", err)
-	}
-	p := &port{trunk: true}
-	p.Name, p.Interface = "trunk", a.trunk.InnerName()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.addPort(p)
-	return nil
 }
 
 // makeTunnels fills the table with tunnels and asks for their next hops.
@@ -135,8 +105,8 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 			if sc.Local() {
 				s.local = sc.InterfaceName
 				b, ok := bindings[sc.InterfaceName]
-				if !ok {
-					s.reason = failed
+				if !ok && s.enabled {
+					s.reason = reasonFor(sc.InterfaceName, failed)
 				}
 				s.mtu = uint16(b.MTU)
 				spec.AC = localAttachment(b, sc, a.trunkIndex())
@@ -156,85 +126,6 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 		}
 	}
 	return nil
-}
-
-// bound is a local interface's place on the trunk.
-type bound struct {
-	trunk.Binding
-	MTU int
-}
-
-// bindLocals makes or adopts the local interfaces, and removes those whose session has gone.
-func (a *Appliance) bindLocals(cfg *config.Config) (map[string]bound, string) {
-	bindings := make(map[string]bound)
-	if a.trunk == nil {
-		return bindings, ""
-	}
-	var want []trunk.Interface
-	mtus := make(map[string]int)
-	for i := range cfg.Tunnels {
-		c := &cfg.Tunnels[i]
-		for j := range c.Sessions {
-			s := &c.Sessions[j]
-			if !s.Local() || !s.Enabled || !c.Enabled {
-				continue
-			}
-			mtu := int(s.MTU)
-			if mtu == 0 {
-				mtu = a.localMTU(c, s)
-			}
-			mtus[s.InterfaceName] = mtu
-			want = append(want, trunk.Interface{Name: s.InterfaceName, Session: c.Name + "/" + s.Name, MTU: mtu, KeepMTU: s.MTU == 0})
-		}
-	}
-	if err := a.trunk.Prune(func(name string) bool { _, ok := mtus[name]; return ok }); err != nil {
-		a.log.Warn("remove local interfaces of sessions that are gone", "error", err)
-	}
-	made, err := a.trunk.Ensure(want)
-	reason := ""
-	if err != nil {
-		reason = err.Error()
-		a.log.Error("make local interfaces", "error", err)
-	}
-	for _, b := range made {
-		bindings[b.Name] = bound{Binding: b, MTU: mtus[b.Name]}
-	}
-	return bindings, reason
-}
-
-// localMTU is what the kernel would give l2tpethN now: from the route's MTU, or 1500 without one.
-func (a *Appliance) localMTU(t *config.Tunnel, s *config.Session) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	path := 1500
-	if h := a.targets[hopKey(t)].hop; h.MTU > 0 {
-		path = h.MTU
-	}
-	return l2tp.EthMTU(path, t.Peer.Addr().Is6(), t.Encap, s.TxCookie.Len(), s.L2Spec)
-}
-
-// localAttachment places a session on the trunk. The trunk's own tags never travel inside the
-// pseudowire: "keep" means that the frame is carried as the interface sent it.
-func localAttachment(b bound, s *config.Session, trunkPort uint16) pw.Attachment {
-	ac := pw.Attachment{Port: trunkPort, VLAN: pw.VLANMatch{Kind: pw.VLANSingle, Lo: b.CVLAN}, PW: pwTags(s.PWVLAN)}
-	if b.SVLAN != 0 {
-		ac.VLAN = pw.VLANMatch{Kind: pw.VLANQinQ, Lo: b.SVLAN, C: b.CVLAN}
-	}
-	if ac.PW.Kind == pw.PWKeep {
-		ac.PW = pw.PWTags{Kind: pw.PWNone}
-	}
-	return ac
-}
-
-func (a *Appliance) trunkIndex() uint16 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, p := range a.ports {
-		if p.trunk {
-			return p.index
-		}
-	}
-	return rings.NoPort
 }
 
 // vlanMatch and pwTags put the configuration's words into the table's.
