@@ -94,6 +94,19 @@ func (w *world) testOwnAddress(t *testing.T) {
 }
 
 func (w *world) testStop(t *testing.T) {
+	var sessions []struct {
+		Discards uint64 `json:"rx_cookie_discards"`
+	}
+	must(t, w.box.Show(t.Context(), &sessions, "sessions"))
+	refusing := 0
+	for _, s := range sessions {
+		if s.Discards > 0 {
+			refusing++
+		}
+	}
+	if refusing != len(w.mismatch) {
+		t.Errorf("xwire show sessions --json tells of %d sessions with cookie discards, want %d", refusing, len(w.mismatch))
+	}
 	must(t, w.box.Stop())
 	out, err := w.xwire.Command("ip", "-d", "link")
 	if err != nil || strings.Contains(out, "prog/xdp") {

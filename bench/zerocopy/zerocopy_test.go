@@ -35,7 +35,7 @@ var cards = []struct {
 //
 //	customer nic ══ access xwire core ══ nic kernel
 func TestZeroCopy(t *testing.T) {
-	c := vm.Config{Limit: 4 * time.Minute}
+	c := vm.Config{Limit: 5 * time.Minute}
 	for _, w := range cards {
 		c.Wires = append(c.Wires, w.access, w.core)
 	}
@@ -144,15 +144,16 @@ func core(end, i int) netip.AddrPort {
 }
 
 func (w *world) up(ctx context.Context, t *testing.T) bool {
-	var sessions []api.Session
-	must(t, w.box.Show(ctx, &sessions, "sessions"))
+	control := api.NewClient(w.box.Control)
+	sessions, err := control.Sessions(ctx, api.SessionQuery{})
+	must(t, err)
 	for _, s := range sessions {
 		if s.State != "up" {
 			return false
 		}
 	}
-	var ports []api.Port
-	must(t, w.box.Show(ctx, &ports, "ports"))
+	ports, err := control.Ports(ctx)
+	must(t, err)
 	for _, p := range ports {
 		if p.State != "up" {
 			return false
