@@ -136,7 +136,7 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 		}
 		r.MAC = l.Attrs().HardwareAddr.String() // the operator may have given it another
 		if t.splice != nil {
-			if err := t.whole(l.Attrs().Name); err != nil {
+			if err := t.offloadsOff(l.Attrs().Name); err != nil {
 				return Binding{}, err
 			}
 		}

@@ -9,35 +9,29 @@ import (
 // will be on the wire: checksums to be filled in, segments to be cut, tags beside the frame.
 // XDP would take such a frame as it is.
 func (t *Trunk) offloadsOff(name string) error {
-	return t.setFeatures(name, func(feature string, on bool) bool { return on && !unfinished(feature) })
-}
-
-// setFeatures brings the features of a device to what want says of each, and looks whether they
-// are. It changes nothing when nothing differs.
-func (t *Trunk) setFeatures(name string, want func(feature string, on bool) bool) error {
 	have, err := t.tool.Features(name)
 	if err != nil {
 		return fmt.Errorf("read offloads of %s: %w", name, err)
 	}
 	change := map[string]bool{}
 	for feature, on := range have {
-		if w := want(feature, on); w != on {
-			change[feature] = w
+		if on && unfinished(feature) {
+			change[feature] = false
 		}
 	}
 	if len(change) == 0 {
 		return nil
 	}
 	if err := t.tool.Change(name, change); err != nil {
-		return fmt.Errorf("change offloads of %s: %w", name, err)
+		return fmt.Errorf("turn offloads of %s off: %w", name, err)
 	}
 	have, err = t.tool.Features(name)
 	if err != nil {
 		return fmt.Errorf("read offloads of %s: %w", name, err)
 	}
 	for feature, on := range have {
-		if w := want(feature, on); w != on {
-			return fmt.Errorf("change offloads of %s: %s does not become %s", name, feature, map[bool]string{true: "on", false: "off"}[w])
+		if on && unfinished(feature) {
+			return fmt.Errorf("turn offloads of %s off: %s stays on", name, feature)
 		}
 	}
 	return nil

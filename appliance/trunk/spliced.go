@@ -71,31 +71,21 @@ func (t *Trunk) createSpliced(w Interface, mac net.HardwareAddr, r *record, s sc
 
 func (t *Trunk) finishPair(end *netlink.Veth, name string) (netlink.Link, error) {
 	t.quiet(end)
-	if err := t.handle.LinkSetUp(end); err != nil {
-		return nil, fmt.Errorf("set %s up: %w", end.Name, err)
-	}
 	link, err := t.handle.LinkByName(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.whole(name); err != nil {
+	if err := t.offloadsOff(name); err != nil {
 		return nil, err
+	}
+	if err := t.handle.LinkSetUp(end); err != nil {
+		return nil, fmt.Errorf("set %s up: %w", end.Name, err)
 	}
 	// The alias comes last: it says that all is done.
 	if err := t.handle.LinkSetAlias(end, t.endAlias()); err != nil {
 		return nil, fmt.Errorf("mark %s: %w", end.Name, err)
 	}
 	return link, nil
-}
-
-// whole has an interface send whole frames, and take those that "pop" redirects to it.
-func (t *Trunk) whole(name string) error {
-	return t.setFeatures(name, func(feature string, on bool) bool {
-		if feature == "rx-gro" {
-			return true
-		}
-		return on && !unfinished(feature)
-	})
 }
 
 // join lets the frames of an interface pass. The other end is also brought up when somebody set it

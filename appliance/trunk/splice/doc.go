@@ -11,11 +11,13 @@
 //
 // The programs are held by BPF links and end with the process; the devices stay.
 //
-// "push" runs in generic mode. A native program would make the kernel set pages aside for each
-// device, about 300 KiB once a frame has passed, and would choose the queue of the trunk by the
-// CPU that sends, so that frames of one flow could overtake each other; in generic mode the queue
-// is chosen by the flow, as for any device. "pop" runs in the driver where that is possible.
+// They run in generic mode, on purpose. With native programs
 //
-// NAME must send frames that are whole: no offload of checksums, segments or tags. In native mode
-// "pop" also needs NAME to have GRO on, which makes a veth take XDP frames.
+//   - the kernel would set pages aside for each interface, about 300 KiB once a frame has passed;
+//   - the CPU that sends would choose the queue of the trunk, so that frames of one flow could
+//     overtake each other; now the flow chooses it, as with any device;
+//   - an interface would have to have GRO on to receive anything, without a word if it has not;
+//   - and nothing would be faster: frames begin and end as buffers of the stack.
+//
+// An interface must send frames that are whole: no offload of checksums, segments or tags.
 package splice

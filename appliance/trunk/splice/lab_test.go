@@ -35,7 +35,7 @@ func newTrunk(t *testing.T, queues string) {
 func newInterface(t *testing.T, name string) int {
 	t.Helper()
 	run(t, "ip link add "+name+" mtu 1500 type veth peer name x-"+name+" mtu 1604")
-	run(t, "ethtool -K "+name+" tx off txvlan off gro on")
+	run(t, "ethtool -K "+name+" tx off txvlan off")
 	run(t, "ip link set "+name+" up")
 	run(t, "ip link set x-"+name+" up")
 	return index(t, "x-"+name)
@@ -61,16 +61,13 @@ func index(t *testing.T, name string) int {
 }
 
 // start loads the programs onto the trunk.
-func start(t *testing.T, generic bool) *Splice {
+func start(t *testing.T) *Splice {
 	t.Helper()
-	s, err := Load(Config{Stack: index(t, "st"), Name: "st", Generic: generic})
+	s, err := Load(Config{Stack: index(t, "st"), Name: "st"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if s.Native() == generic {
-		t.Errorf("Native() = %t with Generic %t on a veth", s.Native(), generic)
-	}
 	return s
 }
 

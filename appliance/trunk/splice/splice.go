@@ -19,9 +19,8 @@ func (p Place) key() uint32 { return uint32(p.SVLAN)<<16 | uint32(p.CVLAN) }
 
 // Config names the trunk.
 type Config struct {
-	Stack   int    // ifindex of the stack's end
-	Name    string // of it, for messages
-	Generic bool   // run "pop" in generic mode, even if the driver could
+	Stack int    // ifindex of the stack's end
+	Name  string // of it, for messages
 }
 
 // Splice is the programs and their maps. Its methods are for one goroutine at a time, in the
@@ -30,7 +29,6 @@ type Splice struct {
 	name   string
 	objs   spliceObjects
 	pop    link.Link
-	native bool
 	joined map[Place]end
 }
 
@@ -50,41 +48,21 @@ func Load(c Config) (*Splice, error) {
 	if err := s.objs.Trunk.Put(uint32(0), uint32(c.Stack)); err != nil {
 		return nil, errors.Join(fmt.Errorf("name %s to its programs: %w", c.Name, err), s.objs.Close())
 	}
-	if err := s.attach(c); err != nil {
-		return nil, errors.Join(err, s.objs.Close())
+	var err error
+	if s.pop, err = attach(s.objs.XwirePop, c.Stack); err != nil {
+		return nil, errors.Join(fmt.Errorf("attach to %s: %w", c.Name, err), s.objs.Close())
 	}
 	return s, nil
 }
 
-// attach tries the driver first. What it refuses (an MTU beyond a page, queues that differ between
-// the ends) works in generic mode.
-func (s *Splice) attach(c Config) (err error) {
-	for _, native := range []bool{true, false} {
-		if native && c.Generic {
-			continue
-		}
-		if s.pop, err = attach(s.objs.XwirePop, c.Stack, native); err == nil {
-			s.native = native
-			return nil
-		}
-	}
-	return fmt.Errorf("attach to %s: %w", c.Name, err)
-}
-
-func attach(p *ebpf.Program, ifindex int, native bool) (link.Link, error) {
-	mode := link.XDPGenericMode
-	if native {
-		mode = link.XDPDriverMode
-	}
-	l, err := link.AttachXDP(link.XDPOptions{Program: p, Interface: ifindex, Flags: mode})
+// attach hangs a program on a device in generic mode; the package's comment says why.
+func attach(p *ebpf.Program, ifindex int) (link.Link, error) {
+	l, err := link.AttachXDP(link.XDPOptions{Program: p, Interface: ifindex, Flags: link.XDPGenericMode})
 	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("it has an XDP program already, of another process (ip link show tells): %w", err)
 	}
 	return l, err
 }
-
-// Native tells whether "pop" runs in the driver.
-func (s *Splice) Native() bool { return s.native }
 
 // Join makes a place that of an interface whose other end is the device ifindex. A place that is
 // joined to another device, deleted since, is taken over.
@@ -102,7 +80,7 @@ func (s *Splice) Join(p Place, ifindex int) error {
 	}
 	e := end{ifindex: ifindex}
 	var err error
-	if e.link, err = attach(s.objs.XwirePush, ifindex, false); err == nil {
+	if e.link, err = attach(s.objs.XwirePush, ifindex); err == nil {
 		err = s.objs.Ends.Put(p.key(), index)
 	}
 	if err != nil {

@@ -34,48 +34,44 @@ func tagged(tags string, f []byte) []byte {
 const local = "88b5" // an EtherType for experiments
 
 func TestTags(t *testing.T) {
-	for _, generic := range []bool{false, true} {
-		t.Run(fmt.Sprintf("generic=%t", generic), func(t *testing.T) {
-			newTrunk(t, "1")
-			at := newPeek(t)
-			s := start(t, generic)
-			join(t, s, Place{CVLAN: 7}, newInterface(t, "one"))
-			join(t, s, Place{SVLAN: 3, CVLAN: 7}, newInterface(t, "two"))
-			inner := newSocket(t, "po")
-			n := uint64(0)
-			for _, c := range []struct{ name, tags string }{{"one", "81000007"}, {"two", "88a8000381000007"}} {
-				outer := newSocket(t, c.name)
-				// The largest is a full frame with a tag of the customer's.
-				for _, f := range [][]byte{frame(local, 60), frame(local, 1514), frame("81000fff"+local, 1518)} {
-					outer.send(t, f)
-					n++
-					if got, want := at.last(t, n), tagged(c.tags, f)[:peeked]; !bytes.Equal(got, want) {
-						t.Errorf("%s, %d bytes, on the trunk:\n%x, want\n%x", c.name, len(f), got, want)
-					}
-				}
-				for _, f := range [][]byte{frame(local, 60), frame(local, 1514)} {
-					inner.send(t, tagged(c.tags, f))
-					if got := outer.receive(t); !bytes.Equal(got, f) {
-						t.Errorf("%s, %d bytes, received:\n%x, want\n%x", c.name, len(f), got, f)
-					}
-				}
-				// A tag of the customer's stays; the packet socket shows it beside the frame.
-				inner.send(t, tagged(c.tags, frame("81000fff"+local, 1518)))
-				if got, want := outer.receive(t), frame(local, 1518)[:1514]; len(got) != len(want) || !bytes.Equal(got[:14], want[:14]) {
-					t.Errorf("%s: with a tag inside, received %x", c.name, got[:min(len(got), 20)])
-				}
+	newTrunk(t, "1")
+	at := newPeek(t)
+	s := start(t)
+	join(t, s, Place{CVLAN: 7}, newInterface(t, "one"))
+	join(t, s, Place{SVLAN: 3, CVLAN: 7}, newInterface(t, "two"))
+	inner := newSocket(t, "po")
+	n := uint64(0)
+	for _, c := range []struct{ name, tags string }{{"one", "81000007"}, {"two", "88a8000381000007"}} {
+		outer := newSocket(t, c.name)
+		// The largest is a full frame with a tag of the customer's.
+		for _, f := range [][]byte{frame(local, 60), frame(local, 1514), frame("81000fff"+local, 1518)} {
+			outer.send(t, f)
+			n++
+			if got, want := at.last(t, n), tagged(c.tags, f)[:peeked]; !bytes.Equal(got, want) {
+				t.Errorf("%s, %d bytes, on the trunk:\n%x, want\n%x", c.name, len(f), got, want)
 			}
-			if d, err := s.Drops(); err != nil || d != (Drops{}) {
-				t.Errorf("Drops = %+v, %v, want none", d, err)
+		}
+		for _, f := range [][]byte{frame(local, 60), frame(local, 1514)} {
+			inner.send(t, tagged(c.tags, f))
+			if got := outer.receive(t); !bytes.Equal(got, f) {
+				t.Errorf("%s, %d bytes, received:\n%x, want\n%x", c.name, len(f), got, f)
 			}
-		})
+		}
+		// A tag of the customer's stays; the packet socket shows it beside the frame.
+		inner.send(t, tagged(c.tags, frame("81000fff"+local, 1518)))
+		if got, want := outer.receive(t), frame(local, 1518)[:1514]; len(got) != len(want) || !bytes.Equal(got[:14], want[:14]) {
+			t.Errorf("%s: with a tag inside, received %x", c.name, got[:min(len(got), 20)])
+		}
+	}
+	if d, err := s.Drops(); err != nil || d != (Drops{}) {
+		t.Errorf("Drops = %+v, %v, want none", d, err)
 	}
 }
 
 func TestDrops(t *testing.T) {
 	newTrunk(t, "1")
 	newPeek(t)
-	s := start(t, false)
+	s := start(t)
 	end := newInterface(t, "one")
 	join(t, s, Place{CVLAN: 7}, end)
 	inner, stack := newSocket(t, "po"), newSocket(t, "st")
@@ -128,7 +124,7 @@ func TestDrops(t *testing.T) {
 func TestQueues(t *testing.T) {
 	newTrunk(t, "2")
 	at := newPeek(t)
-	s := start(t, false)
+	s := start(t)
 	join(t, s, Place{CVLAN: 7}, newInterface(t, "one"))
 	run(t, "ip addr add 10.0.0.1/24 dev one")
 	run(t, "ip neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev one nud permanent")
@@ -147,7 +143,7 @@ func TestQueues(t *testing.T) {
 
 func TestOneOwner(t *testing.T) {
 	newTrunk(t, "1")
-	s := start(t, false)
+	s := start(t)
 	if _, err := Load(Config{Stack: index(t, "st"), Name: "st"}); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("second Load = %v, want a refusal", err)
 	}
