@@ -193,6 +193,9 @@ func (a *Appliance) close() {
 		a.closePort(p)
 	}
 	a.mu.Unlock()
+	if a.trunk != nil {
+		a.trunk.Close()
+	}
 	if a.hops != nil {
 		a.hops.Close()
 	}

@@ -8,11 +8,15 @@
 //	             |  veth, a queue a worker
 //	         xw-port                         the port that xwire binds; no address
 //
+// Where the kernel has no VLAN devices, an interface is one end of a veth pair of its own, and XDP
+// programs on its other end and on xw-stack do what 8021q would do: see package splice. xw-port
+// sees the same frames.
+//
 // One pair of queues a worker carries them all: a bound AF_XDP queue costs the kernel about
 // 128 bytes for each frame of the arena, so thousands of interfaces must not be thousands of ports.
 //
 // The devices outlive the process, a crash included, with their index, MAC address, addresses and
-// bridge membership. They are known again by their place over the trunk, their alias
+// bridge membership. They are known again by their place on the trunk, their alias
 // ("xwire TUNNEL/SESSION") and the state file, which also remembers those that the operator moved
 // into another network namespace, and the MAC address of those that he deleted.
 //

@@ -16,8 +16,10 @@ func (t *Trunk) places(s scan) *places {
 	for v := range s.byVLAN {
 		p.used[v] = true
 	}
-	for v := range s.ends {
-		p.used[v] = true
+	for name := range s.byName { // ours, and whatever else took such a name
+		if v, ok := parseEnd(name); ok {
+			p.used[v] = true
+		}
 	}
 	return p
 }

@@ -37,9 +37,13 @@ func (t *Trunk) scan() (scan, error) {
 		byIndex[l.Attrs().Index] = l
 	}
 	for _, l := range links {
-		if place, ok := t.placeOf(l); ok {
+		var peer netlink.Link
+		if l.Attrs().NetNsID < 0 {
+			peer = byIndex[l.Attrs().ParentIndex]
+		}
+		if place, ok := t.placeOf(l, peer); ok {
 			s.ends[place] = l
-			if peer := byIndex[l.Attrs().ParentIndex]; peer != nil && l.Attrs().NetNsID < 0 {
+			if peer != nil {
 				s.byVLAN[place] = peer
 			}
 		}

@@ -24,10 +24,10 @@ func endName(v vlan) string {
 
 func (t *Trunk) endAlias() string { return aliasPrefix + "end " + t.config.Stack }
 
-// placeOf is the place of another end; false for any other device.
-func (t *Trunk) placeOf(l netlink.Link) (v vlan, ok bool) {
-	rest, ok := strings.CutPrefix(l.Attrs().Name, endPrefix)
-	if !ok || l.Type() != "veth" || l.Attrs().Alias != t.endAlias() {
+// parseEnd is the reverse of endName.
+func parseEnd(name string) (v vlan, ok bool) {
+	rest, ok := strings.CutPrefix(name, endPrefix)
+	if !ok {
 		return vlan{}, false
 	}
 	if _, err := fmt.Sscanf(rest, "%d.%d", &v.s, &v.c); err != nil {
@@ -36,7 +36,21 @@ func (t *Trunk) placeOf(l netlink.Link) (v vlan, ok bool) {
 			return vlan{}, false
 		}
 	}
-	return v, endName(v) == l.Attrs().Name && v.c > 0 && v.c <= maxVLAN && v.s <= maxVLAN
+	return v, endName(v) == name && v.c > 0 && v.c <= maxVLAN && v.s <= maxVLAN
+}
+
+// placeOf is the place of another end; false for any other device. An end without an alias is one
+// whose maker was killed: it is ours if its interface has the record that was written before.
+func (t *Trunk) placeOf(l, peer netlink.Link) (v vlan, ok bool) {
+	v, ok = parseEnd(l.Attrs().Name)
+	if !ok || l.Type() != "veth" {
+		return vlan{}, false
+	}
+	if l.Attrs().Alias == "" && peer != nil {
+		r, known := t.state.Interfaces[peer.Attrs().Name]
+		return v, known && r.vlan() == v
+	}
+	return v, l.Attrs().Alias == t.endAlias()
 }
 
 // createSpliced makes the pair of a record. It returns nil when the other end is there and the
@@ -59,42 +73,30 @@ func (t *Trunk) createSpliced(w Interface, mac net.HardwareAddr, r *record, s sc
 	if err := t.handle.LinkAdd(pair); err != nil {
 		return nil, fmt.Errorf("make interface %s: %w", w.Name, err)
 	}
-	link, err := t.finishPair(pair, w.Name)
+	s.ends[r.vlan()] = pair
+	link, err := t.handle.LinkByName(w.Name)
+	if err == nil {
+		err = t.offloadsOff(w.Name)
+	}
 	if err != nil {
-		// Half a pair would be taken for a finished one.
-		_ = t.handle.LinkDel(pair)
 		return nil, fmt.Errorf("make interface %s: %w", w.Name, err)
 	}
-	s.ends[r.vlan()] = pair
 	return link, nil
 }
 
-func (t *Trunk) finishPair(end *netlink.Veth, name string) (netlink.Link, error) {
-	t.quiet(end)
-	link, err := t.handle.LinkByName(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.offloadsOff(name); err != nil {
-		return nil, err
-	}
-	if err := t.handle.LinkSetUp(end); err != nil {
-		return nil, fmt.Errorf("set %s up: %w", end.Name, err)
-	}
-	// The alias comes last: it says that all is done.
-	if err := t.handle.LinkSetAlias(end, t.endAlias()); err != nil {
-		return nil, fmt.Errorf("mark %s: %w", end.Name, err)
-	}
-	return link, nil
-}
-
-// join lets the frames of an interface pass. The other end is also brought up when somebody set it
-// down: it is ours.
+// join lets the frames of an interface pass. The other end is ours to bring up and to keep quiet.
 func (t *Trunk) join(v vlan, s scan) error {
 	end := s.ends[v]
+	name := end.Attrs().Name
+	if end.Attrs().Alias != t.endAlias() {
+		t.quiet(end)
+		if err := t.handle.LinkSetAlias(end, t.endAlias()); err != nil {
+			return fmt.Errorf("mark %s: %w", name, err)
+		}
+	}
 	if end.Attrs().RawFlags&unix.IFF_UP == 0 {
 		if err := t.handle.LinkSetUp(end); err != nil {
-			return fmt.Errorf("set %s up: %w", end.Attrs().Name, err)
+			return fmt.Errorf("set %s up: %w", name, err)
 		}
 	}
 	return t.splice.Join(splice.Place{SVLAN: v.s, CVLAN: v.c}, end.Attrs().Index)

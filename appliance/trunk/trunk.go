@@ -117,12 +117,6 @@ func (t *Trunk) open() error {
 	if err := t.pair(); err != nil {
 		return err
 	}
-	if err := t.choose(); err != nil {
-		return err
-	}
-	if err := t.attach(); err != nil {
-		return err
-	}
 	s, err := load(t.path())
 	if err != nil {
 		// The devices themselves tell nearly all; a broken file must not stop the box.
@@ -130,7 +124,10 @@ func (t *Trunk) open() error {
 		_ = os.Rename(t.path(), t.path()+".bad")
 	}
 	t.state = s
-	return nil
+	if err := t.choose(); err != nil {
+		return err
+	}
+	return t.attach()
 }
 
 func (t *Trunk) path() string { return filepath.Join(t.config.Dir, "trunk.json") }
