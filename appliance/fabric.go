@@ -14,6 +14,16 @@ import (
 // of 2048 bytes behind its 256 bytes of headroom, in every driver's zero-copy mode too.
 const wideMTU = 1700
 
+// wholeKiB tells of drivers that round a receive buffer down to whole KiB: behind the headroom a
+// chunk of 2048 bytes leaves them 1024, and a longer frame would come as two descriptors, torn.
+func wholeKiB(driver string) bool {
+	switch driver {
+	case "igb", "igc", "ixgbe":
+		return true
+	}
+	return false
+}
+
 // spareQueues is room in the arena for ports that come later: those that a route brings
 // (--auto-ports) and those that return with more queues than they had.
 const spareQueues = 4
@@ -71,7 +81,7 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 		queues := min(runtime.NumCPU(), lateQueues)
 		if info, err := a.host.Info(p.Interface); err == nil {
 			queues = max(info.RxQueues, 1)
-			if info.MTU > wideMTU {
+			if info.MTU > wideMTU || wholeKiB(info.Driver) && p.mayZeroCopy() {
 				chunk = 4096
 			}
 		}

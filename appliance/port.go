@@ -97,6 +97,8 @@ func (p *port) attach(s *config.Session) {
 // access tells whether attachment circuits lie on the port.
 func (p *port) access() bool { return p.rules.Whole || p.rules.Untagged || len(p.vlans) > 0 }
 
+func (p *port) mayZeroCopy() bool { return p.Mode == config.ModeAuto || p.Mode == config.ModeZeroCopy }
+
 func (p *port) role() host.Role {
 	if p.access() {
 		return host.Core | host.Access
