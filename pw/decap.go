@@ -6,12 +6,6 @@ import (
 	"xwire/l2tp"
 )
 
-// outerTag hashes what parseOuter found.
-func (t *Table) outerTag(b []byte, l *lookup) uint32 {
-	fl := flowOf(b, l)
-	return t.seeds.tag(&fl, l2tp.Data(b[l.at:]).SessionID())
-}
-
 // invalidVersion counts a wrong version at the tunnel, if it is one's.
 func (f *Forwarder) invalidVersion(b []byte, l *lookup) {
 	fl := flowOf(b, l)
@@ -20,58 +14,131 @@ func (f *Forwarder) invalidVersion(b []byte, l *lookup) {
 	}
 }
 
-// resolve compares the record found with the packet, and goes on looking behind a wrong one.
-func (t *Table) resolve(l *lookup, fl *flow, sid uint32, x *index) (*session, *tunnel) {
-	place := int(l.place)
-	for l.record != 0 {
-		d := t.sessions.at(l.record)
-		if d.sid == sid {
-			if r := t.tunnels.at(d.tunnel); r.matches(fl) {
-				return d, r
-			}
+// resolve compares the record found with the packet, and goes on looking behind a wrong one. 0 is
+// none.
+func (t *Table) resolve(b []byte, l *lookup, x *index) uint32 {
+	fl := flowOf(b, l)
+	record, place := l.record, l.place
+	for record != 0 {
+		if d := t.sessions.at(record); d.sid == l.sid && t.tunnels.at(d.tunnel).matches(&fl) {
+			return record
 		}
-		l.record, place = x.next(l.tag, place)
+		record, place = x.next(l.tag, place)
 	}
-	return nil, nil
+	return 0
 }
 
-// decapLot decapsulates frames that parseOuter has seen.
+// is tells whether a packet is the tunnel's.
+func (t *tunnel) is(b []byte, l *lookup) bool {
+	if t.key[0] != l.key0 || t.ports != l.ports || t.class != l.class {
+		return false
+	}
+	if !l.class.ip6() {
+		return true
+	}
+	p := b[l.l3:]
+	if len(p) < l2tp.IPv6Len {
+		return false
+	}
+	return t.key[1] == binary.LittleEndian.Uint64(p[16:]) && t.key[2] == binary.LittleEndian.Uint64(p[24:]) &&
+		t.key[3] == binary.LittleEndian.Uint64(p[32:])
+}
+
+// decapLot decapsulates frames that quickRow or parseOuter has seen.
 func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
-	x := f.table.decap.Load()
+	t := f.table
+	x := t.decap.Load()
 	f.fetch(lot, x)
-	sampled := false
-	var head [longView]byte
-	var tags uint64
 	for i := range lot {
 		l := &lot[i]
-		fr := &fs[l.frame]
+		fr := &fs[l.frame%burst]
 		b := bytesOf(mem, fr)
-		fl := flowOf(b, l)
-		d, t := f.table.resolve(l, &fl, l2tp.Data(b[l.at:]).SessionID(), x)
-		if d == nil {
-			f.strange(b, fr, l, &fl)
+		d := t.sessions.at(l.record)
+		tun := t.tunnels.at(d.tunnel)
+		if d.sid != l.sid || !tun.is(b, l) {
+			if l.record = t.resolve(b, l, x); l.record == 0 {
+				f.strange(b, fr, l)
+				continue
+			}
+			d = t.sessions.at(l.record)
+			tun = t.tunnels.at(d.tunnel)
+		}
+		size := uint32(l.end) - uint32(l.at) // of the L2TP message
+		n := size - uint32(d.rxLen)
+		if i == len(lot)-1 || size < uint32(d.rxLen)+l2tp.EthernetLen || d.decapOp > decapCheckQuick || d.port == NoPort {
+			f.decapSlowly(mem, b, fr, l, d, tun, now)
+			continue
+		}
+		m := (*[l2tp.SessionIDLen + l2tp.MaxCookieLen]byte)(b[l.at:])
+		cookie := binary.LittleEndian.Uint64(m[l2tp.SessionIDLen:])
+		if d.rxCookieLen < l2tp.MaxCookieLen {
+			cookie &= 1<<(8*d.rxCookieLen%64) - 1
+		}
+		inner := uint32(l.at) + uint32(d.rxLen)
+		limit := uint32(t.ports[d.port%MaxPorts].state.Load() >> 32)
+		if cookie != d.rxCookie[0] || n > limit ||
+			d.kinds&kindDefaultSublayer != 0 && b[inner-4]&^0x40 != 0 ||
+			l.class.udp() && b[l.at-6]|b[l.at-5] != 0 || l.class == classUDP6 && !tun.zeroRx {
+			f.decapSlowly(mem, b, fr, l, d, tun, now)
+			continue
+		}
+		if d.decapOp != decapAsIs && !d.tagsQuick(b[inner:]) {
+			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
 		c := f.counters.at(d.slot)
-		inner := int(l.at) + int(d.rxLen)
-		learn := i == len(lot)-1 && l.record == f.lastDecap && len(b) >= max(len(head), inner+20)
-		if learn {
-			head = [len(head)]byte(b)
-			tags = binary.LittleEndian.Uint64(b[inner+12:])
+		c.rxPackets.add(1)
+		if l.class.udp() {
+			size += l2tp.FlagsLen
 		}
+		c.rxBytes.add(uint64(size))
+		if d.rxCookieLen != 0 {
+			c.rxCookie[0].add(1)
+		}
+		fr.Addr += uint64(inner)
+		fr.Len = n
 		f.lastDecap = l.record
-		why := f.decap(mem, b, fr, l, d, t, c)
-		if why != dropNone {
-			f.refuse(b, fr, l, d, t, c, why, now)
-			continue
-		}
-		if !sampled && d.decapOp != decapReplace {
-			sampled = true
-			f.suspect(b, l, d, c, true, now)
-		}
-		if learn {
-			f.learnDecap(&head, tags, fr, l, d)
-		}
+		f.forward(fr, d.port)
+	}
+}
+
+// tagsQuick tells that a frame's tags are as they ought to be and stay as they are.
+func (d *session) tagsQuick(frame []byte) bool {
+	if len(frame) < l2tp.EthernetLen+2*l2tp.TagLen {
+		return false
+	}
+	b := (*[l2tp.EthernetLen + 2*l2tp.TagLen]byte)(frame)
+	vid := binary.BigEndian.Uint16(b[14:]) & l2tp.VIDMask
+	if !l2tp.IsTPID(binary.BigEndian.Uint16(b[12:])) || vid < d.lo || vid > d.hi {
+		return false
+	}
+	return d.decapOp == decapCheckOuter ||
+		l2tp.IsTPID(binary.BigEndian.Uint16(b[16:])) && binary.BigEndian.Uint16(b[18:])&l2tp.VIDMask == d.c
+}
+
+// decapSlowly is for packets that have something uncommon, and for the last of a lot, of which
+// there is more to learn.
+func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session, t *tunnel, now int64) {
+	c := f.counters.at(d.slot)
+	inner := int(l.at) + int(d.rxLen)
+	var head [longView]byte
+	var tags uint64
+	learn := l.record == f.lastDecap && len(b) >= max(len(head), inner+20)
+	f.lastDecap = l.record
+	if learn {
+		head = [len(head)]byte(b)
+		tags = binary.LittleEndian.Uint64(b[inner+12:])
+	}
+	why := f.decap(mem, b, fr, l, d, t, c)
+	if why != dropNone {
+		f.refuse(b, fr, l, d, t, c, why, now)
+		return
+	}
+	if d.decapOp != decapReplace {
+		f.suspect(b, l, d, c, true, now)
+	}
+	if learn {
+		f.learnDecap(&head, tags, fr, l, d)
 	}
 }
 
@@ -182,12 +249,13 @@ func (f *Forwarder) suspect(b []byte, l *lookup, d *session, c *sessionCounters,
 }
 
 // strange drops a packet of no session.
-func (f *Forwarder) strange(b []byte, fr *Frame, l *lookup, fl *flow) {
+func (f *Forwarder) strange(b []byte, fr *Frame, l *lookup) {
 	if l.class.udp() {
 		if _, ok := udpSumOK(b, l); !ok {
 			f.drop(fr, DropUDPChecksum)
 			return
 		}
 	}
-	f.drop(fr, f.table.stranger(fl))
+	fl := flowOf(b, l)
+	f.drop(fr, f.table.stranger(&fl))
 }

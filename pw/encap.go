@@ -7,42 +7,40 @@ import (
 )
 
 // attachment finds what is known of a frame's session from the port's record: the session, or the
-// key to look for. False means that no session of the port can have it.
+// key to look for. False means that no session of the port can have it. The frame has at least an
+// Ethernet header.
 func (t *Table) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
-	l.record, l.outer = 0, 0
-	catch := t.ports[p%MaxPorts].catch.Load()
+	l.record, l.outer, l.inner, l.tag = 0, 0, 0, 0
 	if state&(portUntagged|portVLAN) != 0 {
-		tags, n, _ := l2tp.Ethernet(b).Tags()
-		switch vid := tags[0].VID(); {
-		case vid == 0:
-			if state&portUntagged != 0 {
-				l.record = uint32(catch >> 32)
-				return true
+		outer, inner := uint16(0), uint16(anyVID)
+		if l2tp.IsTPID(binary.BigEndian.Uint16(b[12:14])) && len(b) >= l2tp.EthernetLen+l2tp.TagLen {
+			outer = binary.BigEndian.Uint16(b[14:16]) & l2tp.VIDMask
+			if state&portQinQ != 0 && l2tp.IsTPID(binary.BigEndian.Uint16(b[16:18])) && len(b) >= l2tp.EthernetLen+2*l2tp.TagLen {
+				inner = binary.BigEndian.Uint16(b[18:20]) & l2tp.VIDMask
 			}
-		case state&portVLAN != 0:
-			l.outer, l.inner = vid, anyVID
-			if n == 2 && state&portQinQ != 0 {
-				l.inner = tags[1].VID()
-			}
-			l.tag = t.seeds.acTag(acKey{p, l.outer, l.inner})
+		}
+		if outer != 0 && state&portVLAN != 0 {
+			l.outer, l.inner = outer, inner
+			l.tag = t.seeds.acTag(acKey{p, outer, inner})
+			return true
+		}
+		if outer == 0 && state&portUntagged != 0 {
+			l.record = uint32(t.ports[p%MaxPorts].catch.Load() >> 32)
 			return true
 		}
 	}
 	if state&portAll != 0 {
-		l.record = uint32(catch)
+		l.record = uint32(t.ports[p%MaxPorts].catch.Load())
 		return true
 	}
 	return false
 }
 
-// resolveAC compares the record found with the key, and goes on looking: behind a wrong one, then
-// without the inner tag, then for what takes all. 0 is none.
+// resolveAC goes on looking when the record found was not the key's: behind it, then without the
+// inner tag, then for what takes all. 0 is none.
 func (t *Table) resolveAC(p uint16, l *lookup, x *index) uint32 {
-	if l.outer == 0 {
-		return l.record
-	}
-	record, place := l.record, int(l.place)
-	for k := (acKey{p, l.outer, l.inner}); ; k.inner = anyVID {
+	record, place := l.record, l.place
+	for k := (acKey{p, l.outer, l.inner}); ; {
 		for record != 0 {
 			if t.sessions.at(record).hasAC(k) {
 				return record
@@ -50,44 +48,135 @@ func (t *Table) resolveAC(p uint16, l *lookup, x *index) uint32 {
 			record, place = x.next(l.tag, place)
 		}
 		if k.inner == anyVID {
-			break
+			return uint32(t.ports[p%MaxPorts].catch.Load())
 		}
 		k.inner = anyVID
 		l.tag = t.seeds.acTag(k)
-		record, place = x.next(l.tag, x.start(l.tag))
+		record, place = x.first(l.tag)
 	}
-	return uint32(t.ports[p%MaxPorts].catch.Load())
 }
 
 // encapLot encapsulates frames whose records are still to be found. Those that turn out to be no
 // session's join those to decapsulate.
 func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int) int {
-	x := f.table.ac.Load()
+	t := f.table
+	x := t.ac.Load()
 	f.fetch(lot, x)
+	o := &f.outer
+	var short [outerShort]byte
+	var long [outerLong]byte
+	tunnel := uint32(0)
 	for i := range lot {
 		l := &lot[i]
-		fr := &fs[l.frame]
+		fr := &fs[l.frame%burst]
 		record := l.record
-		if l.outer != 0 && !f.table.sessions.at(record).hasAC(acKey{fr.In, l.outer, l.inner}) {
-			record = f.table.resolveAC(fr.In, l, x)
+		d := t.sessions.at(record)
+		if l.outer != 0 && (d.port != fr.In || d.c != l.inner || d.lo > l.outer || d.hi < l.outer) {
+			record = t.resolveAC(fr.In, l, x)
+			d = t.sessions.at(record)
 		}
 		if record == 0 {
-			state := f.table.ports[fr.In%MaxPorts].state.Load()
+			state := t.ports[fr.In%MaxPorts].state.Load()
 			decaps = f.sortDecap(bytesOf(mem, fr), fr, int(l.frame), state, decaps)
 			continue
 		}
-		d := f.table.sessions.at(record)
-		if i == len(lot)-1 && record == f.lastEncap && fr.Len >= streakMin {
-			tags := binary.LittleEndian.Uint64(mem[fr.Addr+12:])
-			if f.encap(mem, fr, d); fr.Out != NoPort {
-				f.learnEncap(fr, d, tags)
+		if d.tunnel != tunnel {
+			tunnel = d.tunnel
+			if o.tunnel != tunnel {
+				o.compose(t, tunnel)
 			}
-		} else {
-			f.encap(mem, fr, d)
+			short, long = *(*[outerShort]byte)(o.hdr[outerLong-outerShort:]), o.hdr
 		}
+		addr, n := fr.Addr, fr.Len
+		part := uint32(d.partLen) % 32
+		if addr%minChunk < encapRoom || n+part > o.max || d.encapOp != 0 || i == len(lot)-1 && record == f.lastEncap {
+			f.encapSlowly(mem, fr, d, record)
+			continue
+		}
+		w := (*[encapWindow]byte)(mem[addr-encapWindow : addr : addr])
+		word(w[encapWindow-16:], d.part[0:])
+		word(w[encapWindow-8:], d.part[8:])
+		e := encapWindow - part
+		if o.len <= outerShort {
+			*(*[outerShort]byte)(w[e-outerShort:]) = short
+		} else {
+			*(*[outerLong]byte)(w[e-outerLong:]) = long
+		}
+		l3len := n + part + o.l3
+		ip := (*[12]byte)(w[e-o.l3:])
+		if o.class.ip6() {
+			binary.BigEndian.PutUint16(ip[4:], uint16(l3len-l2tp.IPv6Len))
+		} else {
+			id := uint32(f.ipID)
+			f.ipID += f.ipIDStep
+			s := o.ipSum + l3len + id
+			s = s>>16 + s&0xffff
+			s += s >> 16
+			binary.BigEndian.PutUint32(ip[2:], l3len<<16|id)
+			binary.BigEndian.PutUint16(ip[10:], ^uint16(s))
+		}
+		if o.class.udp() {
+			u := (*[l2tp.UDPLen + l2tp.FlagsLen]byte)(w[e-l2tp.UDPLen-l2tp.FlagsLen:])
+			binary.BigEndian.PutUint16(u[4:], uint16(n+part+l2tp.UDPLen+l2tp.FlagsLen))
+		}
+		fr.Addr = addr - uint64(part+o.len)
+		fr.Len = n + part + o.len
+		fr.Out = o.port
+		f.portCounters[fr.In%MaxPorts].forwarded.add(1)
+		c := f.counters.at(d.slot)
+		c.txPackets.add(1)
+		c.txBytes.add(uint64(n + part + o.flags))
 		f.lastEncap = record
 	}
 	return decaps
+}
+
+// encapSlowly is for frames that have something uncommon, and for those after which a streak may
+// begin.
+func (f *Forwarder) encapSlowly(mem []byte, fr *Frame, d *session, record uint32) {
+	learn := record == f.lastEncap && fr.Len >= streakMin
+	f.lastEncap = record
+	if !learn {
+		f.encap(mem, fr, d)
+		return
+	}
+	tags := binary.LittleEndian.Uint64(mem[fr.Addr+12:])
+	if f.encap(mem, fr, d); fr.Out != NoPort {
+		f.learnEncap(fr, d, tags)
+	}
+}
+
+// outer is what precedes the session part in the packets of one tunnel.
+type outer struct {
+	hdr    [outerLong]byte // right-aligned: addresses, tags, EtherType, IP, UDP, flags
+	tunnel uint32          // record; 0: none
+	max    uint32          // largest sum of session part and frame; 0: not to be sent, or by encap only
+	len    uint32          // bytes used of hdr
+	l3     uint32          // and from the IP header on
+	ipSum  uint32
+	flags  uint32 // bytes that counters count before the session part
+	port   uint16
+	class  class
+}
+
+const (
+	outerShort = 40 // bytes: Ethernet without tags and IPv4 fit
+	outerLong  = 80
+)
+
+// compose makes o the tunnel's.
+func (o *outer) compose(t *Table, record uint32) {
+	r := t.tunnels.at(record)
+	h := t.hops.at(t.hopNow.at(r.hop.Load()).Load())
+	*o = outer{tunnel: record, len: uint32(h.len) + uint32(r.hdrLen), l3: uint32(r.hdrLen) - 2, ipSum: uint32(r.ipSum), port: h.port, class: r.class}
+	if r.class.udp() {
+		o.flags = l2tp.FlagsLen
+	}
+	copy(o.hdr[outerLong-int(r.hdrLen):], r.hdr[len(r.hdr)-int(r.hdrLen):])
+	copy(o.hdr[outerLong-int(o.len):], h.hdr[len(h.hdr)-int(h.len):])
+	if h.port != NoPort && h.mtu > o.l3 && !(r.sumTx && r.class.udp()) {
+		o.max = h.mtu - o.l3
+	}
 }
 
 // window is the room before a frame, and what encap writes there, right-aligned.
@@ -96,14 +185,45 @@ type window [encapWindow]byte
 // write puts the constant parts of the headers there, back to front: each part is copied with a
 // fixed size, and the next one covers what was too much.
 func (w *window) write(d *session, t *tunnel, h *nextHop) {
-	// By way of variables: what might overlap would be copied by a call of memmove.
-	part, outer, link := d.part, t.hdr, h.hdr
+	// Word by word: copies of arrays that might overlap are calls of memmove, and those by way of
+	// a variable wait for it to be stored. No more is copied than needed, or a cache line more
+	// would be written to.
 	e := encapWindow - int(d.partLen)
-	*(*[16]byte)(w[encapWindow-16:]) = part
-	*(*[64]byte)(w[e-64:]) = outer
+	part := (*[16]byte)(w[encapWindow-16:])
+	word(part[0:], d.part[0:])
+	word(part[8:], d.part[8:])
+	switch t.class {
+	case classIP4:
+		o := (*[24]byte)(w[e-24:])
+		word(o[0:], t.hdr[40:])
+		word(o[8:], t.hdr[48:])
+		word(o[16:], t.hdr[56:])
+	case classUDP4:
+		o := (*[40]byte)(w[e-40:])
+		word(o[0:], t.hdr[24:])
+		word(o[8:], t.hdr[32:])
+		word(o[16:], t.hdr[40:])
+		word(o[24:], t.hdr[48:])
+		word(o[32:], t.hdr[56:])
+	default:
+		o := (*[56]byte)(w[e-56:])
+		word(o[0:], t.hdr[8:])
+		word(o[8:], t.hdr[16:])
+		word(o[16:], t.hdr[24:])
+		word(o[24:], t.hdr[32:])
+		word(o[32:], t.hdr[40:])
+		word(o[40:], t.hdr[48:])
+		word(o[48:], t.hdr[56:])
+	}
 	e -= int(t.hdrLen)
-	*(*[24]byte)(w[e-24:]) = link
+	link := (*[24]byte)(w[e-24:])
+	word(link[0:], h.hdr[0:])
+	word(link[8:], h.hdr[8:])
+	word(link[16:], h.hdr[16:])
 }
+
+// word copies eight bytes.
+func word(dst, src []byte) { binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)) }
 
 // encap writes the outer headers before the frame and points it to them.
 func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {

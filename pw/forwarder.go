@@ -16,6 +16,9 @@ const (
 	// frame's room in a chunk is never less than its offset in minChunk.
 	minChunk = 2048
 
+	// manySessions is how many have records that do not stay in the cache.
+	manySessions = 4096
+
 	// encapWindow is what encap writes before a frame at most: 20 bytes of Ethernet with two tags,
 	// 54 of EtherType, IPv6, UDP and flags, 16 of session part, and what copies of fixed size
 	// write in excess.
@@ -35,6 +38,7 @@ type Forwarder struct {
 	gen         uint64 // of the table, when the streaks began
 	encapStreak encapStreak
 	decapStreak decapStreak
+	outer       outer
 	lastEncap   uint32 // record of the last frame that went the long way
 	lastDecap   uint32
 
@@ -48,7 +52,7 @@ type Forwarder struct {
 // lookup is a frame between two stages.
 type lookup struct {
 	tag    uint32
-	place  int32  // in the index, behind the entry that gave record
+	place  uint32 // in the index, of the entry that gave record
 	record uint32 // session found, not yet compared; 0: none
 	slot   uint32
 	tunnel uint32
@@ -59,6 +63,9 @@ type lookup struct {
 	l3    uint8  // where the IP header begins
 	at    uint16 // where the session id is
 	end   uint16 // where the payload ends
+	sid   uint32
+	ports uint32 // as in flow
+	key0  uint64 // the first word of flow.key
 
 	// Encap only: the key, 0 where the port's record gave the session.
 	outer, inner uint16
@@ -90,7 +97,7 @@ func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Fr
 	f.epoch.enter()
 	if gen := f.table.gen.Load(); gen != f.gen {
 		f.gen = gen
-		f.encapStreak.in, f.decapStreak.in = noPort, noPort
+		f.encapStreak.in, f.decapStreak.in, f.outer.tunnel = noPort, noPort, 0
 	}
 	n := len(out)
 	out = append(out, in...)
@@ -134,14 +141,23 @@ func bytesOf(mem []byte, fr *Frame) []byte { return mem[fr.Addr : fr.Addr+uint64
 func (f *Forwarder) burst(mem []byte, fs []Frame, now int64) {
 	t := f.table
 	encaps, decaps := 0, 0
-	for i := range fs {
+	for i := 0; i < len(fs); i++ {
 		fr := &fs[i]
+		state := t.ports[fr.In%MaxPorts].state.Load()
+		if state&(portAttached|portCore) == portCore {
+			n := t.seeds.quickRow(mem, fs, i, f.toDecap[decaps:])
+			decaps += n
+			if i += n; i == len(fs) {
+				break
+			}
+			fr = &fs[i]
+			state = t.ports[fr.In%MaxPorts].state.Load()
+		}
 		b := bytesOf(mem, fr)
 		if len(b) < l2tp.EthernetLen {
 			f.drop(fr, DropRunt)
 			continue
 		}
-		state := t.ports[fr.In%MaxPorts].state.Load()
 		if state&portAttached != 0 {
 			l := &f.toEncap[encaps]
 			l.frame = uint8(i)
@@ -168,6 +184,10 @@ func (f *Forwarder) sortDecap(b []byte, fr *Frame, i int, state uint64, decaps i
 	}
 	l := &f.toDecap[decaps]
 	l.frame = uint8(i)
+	l.record = 0
+	if quickOuter6(b, l, &f.table.seeds) {
+		return decaps + 1
+	}
 	if why := parseOuter(b, l); why != dropNone {
 		if why == DropVersion {
 			f.invalidVersion(b, l)
@@ -175,28 +195,41 @@ func (f *Forwarder) sortDecap(b []byte, fr *Frame, i int, state uint64, decaps i
 		f.drop(fr, why)
 		return decaps
 	}
-	l.tag = f.table.outerTag(b, l)
-	l.record = 0
+	fl := flowOf(b, l)
+	l.sid, l.ports, l.key0 = l2tp.Data(b[l.at:]).SessionID(), fl.ports, fl.key[0]
+	l.tag = f.table.seeds.tag(&fl, l.sid)
 	return decaps + 1
 }
 
-// fetch takes a lot through the stages that find records: each touches, for all frames of the
-// lot, what the next one needs.
+// fetch takes a lot through the stages that find records: each looks, for all frames of the lot,
+// at what the next one needs, so that their cache misses overlap. It does not compare the record
+// with the frame.
 func (f *Forwarder) fetch(lot []lookup, x *index) {
 	t := f.table
+	entries := x.entries
+	n := uint64(len(entries))
 	for i := range lot {
 		l := &lot[i]
-		if l.record == 0 {
-			l.place = int32(x.start(l.tag))
-			_ = atomic.LoadUint64(&x.entries[l.place])
+		l.place = uint32(uint64(l.tag) * n >> 32)
+		if int(l.place) < len(entries) {
+			_ = atomic.LoadUint64(&entries[l.place])
 		}
 	}
 	for i := range lot {
 		l := &lot[i]
-		if l.record == 0 {
-			record, place := x.next(l.tag, int(l.place))
-			l.record, l.place = record, int32(place)
+		if l.record != 0 {
+			continue
 		}
+		if int(l.place) < len(entries) {
+			if e := atomic.LoadUint64(&entries[l.place]); uint32(e>>32) == l.tag {
+				l.record = uint32(e)
+				continue
+			}
+		}
+		l.record, l.place = x.next(l.tag, l.place)
+	}
+	if t.sessions.next < manySessions {
+		return
 	}
 	for i := range lot {
 		l := &lot[i]
@@ -205,7 +238,8 @@ func (f *Forwarder) fetch(lot []lookup, x *index) {
 	}
 	for i := range lot {
 		l := &lot[i]
-		_ = f.counters.at(l.slot).txPackets.load()
+		c := f.counters.at(l.slot)
+		_ = c.txPackets.load()
 		_ = t.tunnels.at(l.tunnel).hop.Load()
 	}
 }

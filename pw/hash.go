@@ -28,20 +28,20 @@ const minIndex = 64
 func newIndex(n int) *index { return &index{entries: make([]uint64, max(n, minIndex))} }
 
 // start is where a tag's search begins.
-func (x *index) start(tag uint32) int {
-	hi := uint64(tag) * uint64(len(x.entries)) >> 32
-	return int(hi)
-}
+func (x *index) start(tag uint32) uint32 { return uint32(uint64(tag) * uint64(len(x.entries)) >> 32) }
 
-// next returns the first record index of the tag at or after place i, and the place behind it;
-// record 0 is the end.
-func (x *index) next(tag uint32, i int) (record uint32, after int) {
-	for {
-		if uint(i) >= uint(len(x.entries)) {
+// first returns the first record index of the tag, and where it stands; record 0 is none.
+func (x *index) first(tag uint32) (record, place uint32) { return x.search(tag, x.start(tag)) }
+
+// next goes on behind a place.
+func (x *index) next(tag, place uint32) (record, after uint32) { return x.search(tag, place+1) }
+
+func (x *index) search(tag, i uint32) (record, place uint32) {
+	for ; ; i++ {
+		if uint64(i) >= uint64(len(x.entries)) {
 			i = 0
 		}
 		e := atomic.LoadUint64(&x.entries[i])
-		i++
 		if uint32(e>>32) == tag && e != removed {
 			return uint32(e), i
 		}
@@ -54,7 +54,7 @@ func (x *index) next(tag uint32, i int) (record uint32, after int) {
 // place returns where the entry is, or -1.
 func (x *index) place(tag, record uint32) int {
 	want := uint64(tag)<<32 | uint64(record)
-	for i := x.start(tag); ; i++ {
+	for i := int(x.start(tag)); ; i++ {
 		if i == len(x.entries) {
 			i = 0
 		}
@@ -83,7 +83,7 @@ func (x *index) grown() *index {
 
 // insert adds an entry that is not there, to an index that is not full.
 func (x *index) insert(tag, record uint32) {
-	for i := x.start(tag); ; i++ {
+	for i := int(x.start(tag)); ; i++ {
 		if i == len(x.entries) {
 			i = 0
 		}
@@ -139,14 +139,14 @@ func (s *seeds) tag4(c class, addrs uint64, ports, sid uint32) uint32 {
 }
 
 // tag6 hashes the same of a packet over IPv6.
-func (s *seeds) tag6(c class, key *[4]uint64, ports, sid uint32) uint32 {
-	a := fold(key[0]^s[0], key[1]^s[1]) ^ fold(key[2]^s[2], key[3]^s[3])
+func (s *seeds) tag6(c class, key0, key1, key2, key3 uint64, ports, sid uint32) uint32 {
+	a := fold(key0^s[0], key1^s[1]) ^ fold(key2^s[2], key3^s[3])
 	return uint32(fold(a, (uint64(ports)<<32|uint64(sid))^s[4+c&1]) >> 16)
 }
 
 func (s *seeds) tag(f *flow, sid uint32) uint32 {
 	if f.class.ip6() {
-		return s.tag6(f.class, &f.key, f.ports, sid)
+		return s.tag6(f.class, f.key[0], f.key[1], f.key[2], f.key[3], f.ports, sid)
 	}
 	return s.tag4(f.class, f.key[0], f.ports, sid)
 }

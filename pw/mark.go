@@ -71,7 +71,7 @@ func (t *Table) marked(k markKind, f flow, encap l2tp.Encap) bool {
 	f.class = classOf(f.class.ip6(), encap)
 	tag := uint32(t.seeds.markHash(k, &f))
 	x := t.marks.Load()
-	record, _ := x.next(tag, x.start(tag))
+	record, _ := x.first(tag)
 	return record != 0
 }
 
@@ -79,7 +79,7 @@ func (t *Table) marked(k markKind, f flow, encap l2tp.Encap) bool {
 func (t *Table) tunnelOf(f *flow) *tunnel {
 	tag := uint32(t.seeds.markHash(markFlow, f))
 	x := t.marks.Load()
-	record, i := x.next(tag, x.start(tag))
+	record, i := x.first(tag)
 	for record != 0 {
 		if r := t.tunnels.at(record); r.matches(f) {
 			return r

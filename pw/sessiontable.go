@@ -50,7 +50,7 @@ func (t *Table) sessionSlot(id SessionID) (*sessionSlot, error) {
 func (t *Table) clashDecap(f *flow, sid uint32, own SessionID) error {
 	tag := t.seeds.tag(f, sid)
 	x := t.decap.Load()
-	record, i := x.next(tag, x.start(tag))
+	record, i := x.first(tag)
 	for record != 0 {
 		d := t.sessions.at(record)
 		if d.sid == sid && d.slot != uint32(own) {
@@ -83,7 +83,7 @@ func (t *Table) clashAC(d *session) (err error) {
 	d.acKeys(func(k acKey) bool {
 		tag := t.seeds.acTag(k)
 		x := t.ac.Load()
-		record, i := x.next(tag, x.start(tag))
+		record, i := x.first(tag)
 		for record != 0 && err == nil {
 			if t.sessions.at(record).hasAC(k) {
 				clash(record, "VLAN "+VLANMatch{Kind: d.vlanKind(), Lo: k.outer, Hi: k.outer, C: k.inner}.String())

@@ -15,13 +15,16 @@ const (
 
 // decapOp is what happens to the tags on the way out of it.
 const (
-	decapAsIs          = iota
-	decapCheckOuter    // the outer tag must be one of lo to hi
+	decapAsIs       = iota
+	decapCheckOuter // the outer tag must be one of lo to hi
+	decapCheckQinQ  // lo and c
+
 	decapRewriteOuter  // there must be a tag, its identifier becomes lo
-	decapCheckQinQ     // lo and c
 	decapCheckUntagged // none, or a priority tag
 	decapPush          // the attachment circuit's are pushed
 	decapReplace       // the outer tag must be pwVID, and is replaced by the attachment circuit's
+
+	decapCheckQuick = decapCheckQinQ // the last of those that tagsQuick knows
 )
 
 func tagOps(d *session) (encap, decap uint8) {
