@@ -107,11 +107,11 @@ func testCoreVRF(t *testing.T) {
 	ip(t, w.hosts[0], "link set blue up")
 	// What is not in a VRF's table is looked for in the main one, unless that is said:
 	ip(t, w.hosts[0], "route add table 10 unreachable default metric 4278198272")
-	waitsFor(t, b, "no_address", "192.0.2.1")
+	waitsFor(t, b, "no_route", "192.0.2.2")
 	ip(t, w.hosts[0], "link set core0 master blue")
 	answers(t, "in the VRF", w.sites[0], "10.9.0.2")
 	ip(t, w.hosts[0], "link set core0 nomaster")
-	waitsFor(t, b, "no_address", "192.0.2.1")
+	waitsFor(t, b, "no_route", "192.0.2.2")
 	ip(t, w.hosts[0], "link set core0 master blue")
 	answers(t, "in the VRF again", w.sites[0], "10.9.0.2")
 	ip(t, w.hosts[0], "link del blue")
