@@ -237,3 +237,27 @@ peer_cookie = [0x12, 0xe9, 0x54, 0x0f]
 		must(t, b.Stop())
 	}
 }
+
+// A wide core gives wide local interfaces, as far as the trunk holds them.
+func TestWideCore(t *testing.T) {
+	for _, c := range []struct{ core, local int }{{3000, 3000 - 20 - 4 - 14}, {9000, 3500}} {
+		t.Run(fmt.Sprint(c.core), func(t *testing.T) {
+			w := newWorld(t)
+			for i := range w.boxes {
+				must(t, w.hosts[i].SetMTU("core0", c.core))
+			}
+			for i, b := range w.boxes {
+				launch(t, b, tunnels(i)+custom)
+				ip(t, w.hosts[i], fmt.Sprintf("addr add 10.1.0.%d/24 dev cust0", i+1))
+				ip(t, w.hosts[i], "link set cust0 up")
+				if d := deviceOf(t, w.hosts[i], "cust0"); d.MTU != c.local {
+					t.Errorf("cust0 has MTU %d, want %d", d.MTU, c.local)
+				}
+			}
+			carries(t, "full size", w.hosts[0], w.hosts[1], "10.1.0.2", c.local)
+			for _, b := range w.boxes {
+				must(t, b.Stop())
+			}
+		})
+	}
+}
