@@ -49,7 +49,8 @@ type Appliance struct {
 	host     *host.Host
 	hops     *nexthop.Watcher
 	trunk    *trunk.Trunk // nil without local interfaces
-	noTrunk  error        // why it is nil although sessions need it
+	trunkMTU int
+	noTrunk  error // why it is nil although sessions need it
 	table    *pw.Table
 	steering *steer.Steering
 	fabric   *rings.Fabric

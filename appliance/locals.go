@@ -39,7 +39,8 @@ func (a *Appliance) makeTrunk(cfg *config.Config) error {
 		a.removeTrunk()
 		return nil
 	}
-	t, err := trunk.Open(trunk.Config{Dir: a.dir, Queues: len(a.workers), MTU: mtu, Log: a.log})
+	a.trunkMTU = mtu
+	t, err := trunk.Open(a.trunkConfig())
 	if err != nil {
 		if a.settings.Strict {
 			return fmt.Errorf("open trunk of local interfaces: %w", err)
@@ -59,13 +60,36 @@ func (a *Appliance) makeTrunk(cfg *config.Config) error {
 	return nil
 }
 
+func (a *Appliance) trunkConfig() trunk.Config {
+	return trunk.Config{Dir: a.dir, Queues: len(a.workers), MTU: a.trunkMTU, Log: a.log}
+}
+
+// remakeTrunk makes a trunk anew that somebody deleted, with its interfaces in their places.
+func (a *Appliance) remakeTrunk() error {
+	a.log.Warn("the trunk of local interfaces is gone: it is made again")
+	t, err := trunk.Open(a.trunkConfig())
+	if err != nil {
+		return fmt.Errorf("open trunk of local interfaces: %w", err)
+	}
+	a.trunk.Close()
+	a.trunk = t
+	var want []trunk.Interface
+	for i := range a.sessions {
+		if s := &a.sessions[i]; s.local != "" && s.standing {
+			want = append(want, trunk.Interface{Name: s.local, Session: a.tunnels[s.tunnel].name + "/" + s.name, MTU: int(s.mtu), KeepMTU: true})
+		}
+	}
+	_, err = t.Ensure(want)
+	return err
+}
+
 // removeTrunk removes what an earlier start left when no session needs it any more.
 func (a *Appliance) removeTrunk() {
 	state := filepath.Join(a.dir, "trunk.json") // the trunk's own
 	if _, err := os.Stat(state); err != nil {
 		return
 	}
-	t, err := trunk.Open(trunk.Config{Dir: a.dir, Queues: len(a.workers), Log: a.log})
+	t, err := trunk.Open(a.trunkConfig())
 	if err == nil {
 		err = t.Prune(func(string) bool { return false })
 		index := t.InnerIndex()

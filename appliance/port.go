@@ -139,9 +139,15 @@ func (a *Appliance) openPort(p *port) (err error) {
 			a.closePort(p)
 		}
 	}()
-	if o.info, err = a.host.Info(p.Interface); errors.As(err, new(netlink.LinkNotFoundError)) {
+	o.info, err = a.host.Info(p.Interface)
+	if missing := errors.As(err, new(netlink.LinkNotFoundError)); missing && p.trunk {
+		if err = a.remakeTrunk(); err == nil {
+			o.info, err = a.host.Info(p.Interface)
+		}
+	} else if missing {
 		return errors.New(noInterface(p.Interface))
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
 	}
 	if o.plan, err = a.host.Plan(host.Request{Interface: p.Interface, Role: p.role(), Queues: p.Queues}); err != nil {

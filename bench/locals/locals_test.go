@@ -162,6 +162,15 @@ func testLocals(t *testing.T, withVLANs bool) {
 	same("after others were removed")
 	answers(t, "after others were removed", near, "10.1.0.2")
 
+	t.Run("trunk deleted", func(t *testing.T) {
+		ip(t, near, "link del xw-port")
+		until(t, "it is made again", func() (bool, string) { return exists(near, "xw-port") && exists(near, "cust0"), "" })
+		if d := deviceOf(t, near, "cust0"); len(d.AddrInfo) == 0 || d.AddrInfo[0].Family != "inet" {
+			ip(t, near, "addr add 10.1.0.1/24 dev cust0") // gone with the device
+		}
+		ip(t, near, "link set cust0 up")
+		answers(t, "after the trunk was made again", near, "10.1.0.2")
+	})
 	t.Run("a name that is taken", func(t *testing.T) {
 		must(t, b.Stop())
 		ip(t, near, "link add bridged0 type bridge")
