@@ -129,14 +129,14 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 		head = [len(head)]byte(b)
 		tags = binary.LittleEndian.Uint64(b[inner+12:])
 	}
+	// Before tags are changed: that writes over cookie and sublayer.
+	s := suspect(b[int(l.at)+l2tp.SessionIDLen:l.end], d, true)
 	why := f.decap(mem, b, fr, l, d, t, c)
 	if why != dropNone {
 		f.refuse(b, fr, l, d, t, c, why, now)
 		return
 	}
-	if d.decapOp != decapReplace {
-		f.suspect(b, l, d, c, true, now)
-	}
+	c.note(s, now)
 	if learn {
 		f.learnDecap(&head, tags, fr, l, d)
 	}
@@ -233,14 +233,13 @@ func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel
 	}
 	c.rxErrors.add(1)
 	if why != DropOversizeAC {
-		f.suspect(b, l, d, c, why != DropCookieMismatch, now)
+		// What is refused for its tags still has them.
+		c.note(suspect(b[int(l.at)+l2tp.SessionIDLen:l.end], d, why != DropCookieMismatch), now)
 	}
 }
 
-// suspect looks whether the peer's settings seem to be other than ours. It does so after tags were
-// changed, so not where the type's place has changed, which only decapReplace does.
-func (f *Forwarder) suspect(b []byte, l *lookup, d *session, c *sessionCounters, cookieOK bool, now int64) {
-	s := suspect(b[int(l.at)+l2tp.SessionIDLen:l.end], d, cookieOK)
+// note counts what suspect found.
+func (c *sessionCounters) note(s Suspicion, now int64) {
 	if s == 0 {
 		return
 	}

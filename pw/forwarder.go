@@ -41,6 +41,7 @@ type Forwarder struct {
 	outer       outer
 	lastEncap   uint32 // record of the last frame that went the long way
 	lastDecap   uint32
+	looked      int64 // when the streak last ended so that suspect sees a frame
 
 	toEncap, toDecap [burst]lookup
 
@@ -48,6 +49,10 @@ type Forwarder struct {
 	invalid      array[counter]         // by TunnelID
 	portCounters [MaxPorts]portCounters
 }
+
+// lookAgain is how long, in nanoseconds, a streak may hide its session's frames from suspect: a peer's
+// settings may change at any time.
+const lookAgain = 10_000_000
 
 // lookup is a frame between two stages.
 type lookup struct {
@@ -98,6 +103,10 @@ func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Fr
 	if gen := f.table.gen.Load(); gen != f.gen {
 		f.gen = gen
 		f.encapStreak.in, f.decapStreak.in, f.outer.tunnel = noPort, noPort, 0
+	}
+	if now-f.looked >= lookAgain {
+		f.looked = now
+		f.decapStreak.in = noPort
 	}
 	n := len(out)
 	out = append(out, in...)
