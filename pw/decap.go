@@ -82,7 +82,7 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
-		if d.decapOp != decapAsIs && !d.tagsQuick(b[inner:]) {
+		if d.decapOp != decapAsIs && !d.tagsQuick(b[inner:l.end]) {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}

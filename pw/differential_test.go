@@ -271,6 +271,16 @@ func (w *world) packet(id SessionID, spoil bool) []byte {
 		fixIPv4(b)
 	case 2: // cut
 		b = b[:rng.IntN(len(b))]
+	case 4: // L2TP flags, or session id 0 over IP
+		at := 14 + 4*len(tagsOf(b)) + 20
+		if u16(b[at-22:]) == 0x86dd {
+			at += 20
+		}
+		if t.Encap == l2tp.EncapUDP && len(b) > at+9 {
+			b[at+8], b[at+9] = byte(rng.Uint32()), pick[byte](rng, 2, 3, 4)
+		} else if t.Encap == l2tp.EncapIP && len(b) > at+4 {
+			clear(b[at : at+4])
+		}
 	case 3: // padded
 		b = join(b, make([]byte, rng.IntN(60)))
 	}

@@ -374,7 +374,7 @@ func (m *decapStreak) rightSums(mem []byte, fs []Frame) (right uint64) {
 		} else {
 			n = uint64(binary.BigEndian.Uint16(p[16:])) - l2tp.IPv4Len
 		}
-		if uint64(binary.BigEndian.Uint16(u[4:])) != n || l4+n > uint64(len(p)) {
+		if uint64(binary.BigEndian.Uint16(u[4:])) != n || n < l2tp.UDPLen || l4+n > uint64(len(p)) {
 			break
 		}
 		l := lookup{class: m.class, l3: l2tp.EthernetLen, end: uint16(l4 + n)}
