@@ -123,7 +123,9 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 	inner := int(l.at) + int(d.rxLen)
 	var head [longView]byte
 	var tags uint64
-	learn := l.record == f.lastDecap && len(b) >= max(len(head), inner+20)
+	// Learnt is only what was looked at: where the packet ends in the middle of tags, they do not go
+	// on in what is behind it.
+	learn := l.record == f.lastDecap && len(b) >= len(head) && int(l.end) >= inner+streakMin
 	f.lastDecap = l.record
 	if learn {
 		head = [len(head)]byte(b)

@@ -456,12 +456,18 @@ func refRetag(s *SessionSpec, frame []byte) ([]byte, Drop) {
 	v := s.AC.VLAN
 	switch s.AC.PW.Kind {
 	case PWNone:
+		if v.Kind == VLANUntagged && vid(0) != 0 {
+			return nil, DropVLANMismatch
+		}
 		return join(frame[:12], acTags(s, 0), frame[12:]), dropNone
 	case PWVID:
 		if vid(0) == 0 {
 			return nil, DropVLANMissing
 		}
 		if vid(0) != s.AC.PW.VID {
+			return nil, DropVLANMismatch
+		}
+		if v.Kind == VLANUntagged && vid(1) != 0 {
 			return nil, DropVLANMismatch
 		}
 		return join(frame[:12], acTags(s, tcis[0]&0xf000), frame[16:]), dropNone

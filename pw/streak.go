@@ -474,8 +474,16 @@ func (m *decapStreak) learnTags(d *session, tags uint64) {
 		if l2tp.IsTPID(bits.ReverseBytes16(uint16(tags))) {
 			m.tagMask = tag
 		}
-	case decapCheckOuter, decapReplace:
+	case decapCheckOuter:
 		m.tagMask = tag
+	case decapReplace:
+		m.tagMask = tag
+		if d.vlanKind() == VLANUntagged { // what follows is no tag, or a priority tag
+			m.tagMask |= typ << 32
+			if l2tp.IsTPID(bits.ReverseBytes16(uint16(tags >> 32))) {
+				m.tagMask = both
+			}
+		}
 	case decapCheckQinQ:
 		m.tagMask = both
 	case decapRewriteOuter:

@@ -39,8 +39,8 @@ func tagOps(d *session) (encap, decap uint8) {
 	}
 	switch d.pwKind() {
 	case PWNone:
-		if d.vlanKind() == VLANUntagged {
-			return pops, decapAsIs
+		if d.vlanKind() == VLANUntagged { // a tag left inside would lead into another's VLAN
+			return pops, decapCheckUntagged
 		}
 		return pops, decapPush
 	case PWVID:
@@ -138,6 +138,10 @@ func retagDecap(mem []byte, addr uint64, n uint32, d *session) (_ uint64, _ uint
 			return addr, n, DropVLANMissing
 		}
 		if vid != d.pwVID {
+			return addr, n, DropVLANMismatch
+		}
+		if d.vlanKind() == VLANUntagged && len(b) >= l2tp.EthernetLen+2*l2tp.TagLen &&
+			l2tp.IsTPID(binary.BigEndian.Uint16(b[16:])) && binary.BigEndian.Uint16(b[18:])&l2tp.VIDMask != 0 {
 			return addr, n, DropVLANMismatch
 		}
 	}
