@@ -76,7 +76,7 @@ func (t *Trunk) createSpliced(w Interface, mac net.HardwareAddr, r *record, s sc
 	s.ends[r.vlan()] = pair
 	link, err := t.handle.LinkByName(w.Name)
 	if err == nil {
-		err = t.offloadsOff(w.Name)
+		err = t.offloadsOffNew(w.Name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make interface %s: %w", w.Name, err)

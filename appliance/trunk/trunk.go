@@ -58,7 +58,8 @@ type Trunk struct {
 	inner  int
 	queues int
 	state  state
-	splice *splice.Splice // nil with VLAN devices
+	splice *splice.Splice  // nil with VLAN devices
+	fresh  map[string]bool // see offloadsOffNew
 }
 
 // Open makes the pair, or takes over the one that is there, and reads the state file.
