@@ -187,7 +187,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	return nil
 }
 
-// close puts the host back. The workers still run: ports must leave them first.
+// close puts the host back. The next hops' Run frees what is theirs.
 func (a *Appliance) close() {
 	a.mu.Lock()
 	for _, p := range a.ports {
@@ -196,9 +196,6 @@ func (a *Appliance) close() {
 	a.mu.Unlock()
 	if a.trunk != nil {
 		a.trunk.Close()
-	}
-	if a.hops != nil {
-		a.hops.Close()
 	}
 	if err := a.host.RestoreAll(); err != nil {
 		a.log.Error("put NIC settings back", "error", err)
