@@ -50,7 +50,7 @@ func TestGolden(t *testing.T) {
 				}
 				capture.Close()
 				got := decode(t, capture, cookie, sublayer)
-				if strings.Join(got, "\n") != strings.Join(want, "\n") {
+				if len(want) < 4 || strings.Join(got, "\n") != strings.Join(want, "\n") {
 					t.Errorf("tshark reads\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
 			})
