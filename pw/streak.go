@@ -13,7 +13,7 @@ import (
 // usual (an odd length, reserved bits, another cookie) ends the streak and takes the long way.
 //
 // A streak remembers nothing that the control plane may have changed: Process forgets both when
-// the table's generation has moved.
+// the table's generation has moved, and none begins within a change, half on what was before.
 
 const noPort = NoPort // as In: no frame has it, so there is no streak
 
@@ -199,6 +199,15 @@ func (f *Forwarder) learnEncap(fr *Frame, d *session, tags uint64) {
 		}
 	}
 	m.want = tags & m.mask
+	if !f.settled() {
+		m.in = noPort
+	}
+}
+
+// settled tells that the table neither has changed since Process began nor is changing.
+func (f *Forwarder) settled() bool {
+	gen := f.table.gen.Load()
+	return gen == f.gen && gen&1 == 0
 }
 
 // decapStreak is what a packet of the last session looked like: words of its bytes from 12 on,
@@ -458,6 +467,9 @@ func (f *Forwarder) learnDecap(head *[longView]byte, tags uint64, fr *Frame, l *
 	}
 	if w != d.rxCookie[0] {
 		m.cookie = 1
+	}
+	if !f.settled() {
+		m.in = noPort
 	}
 }
 

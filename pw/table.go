@@ -15,7 +15,7 @@ type Table struct {
 	workers []*Forwarder
 
 	// What workers read.
-	gen              atomic.Uint64 // up by one after every change that a worker may have remembered
+	gen              atomic.Uint64 // up by one before and after every change: odd while there is one
 	seeds            seeds
 	ports            [MaxPorts]port
 	decap, ac, marks atomic.Pointer[index]
@@ -61,9 +61,11 @@ func NewTable(workers int) *Table {
 // Forwarder returns the one of a worker, which alone may call its methods.
 func (t *Table) Forwarder(worker int) *Forwarder { return t.workers[worker] }
 
-// begin locks the table for a change and collects what earlier ones left.
+// begin locks the table for a change and collects what earlier ones left. Workers learn nothing
+// new until end.
 func (t *Table) begin() {
 	t.mu.Lock()
+	t.gen.Add(1)
 	t.grace.collect(t.free)
 }
 
