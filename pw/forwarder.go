@@ -16,8 +16,8 @@ const (
 	// frame's room in a chunk is never less than its offset in minChunk.
 	minChunk = 2048
 
-	// manySessions is how many have records that do not stay in the cache.
-	manySessions = 4096
+	// manySessions is how many index entries lead to records that do not stay in the cache.
+	manySessions = 8192
 
 	// encapWindow is what encap writes before a frame at most: 20 bytes of Ethernet with two tags,
 	// 54 of EtherType, IPv6, UDP and flags, 16 of session part, and what copies of fixed size
@@ -237,7 +237,7 @@ func (f *Forwarder) fetch(lot []lookup, x *index) {
 		}
 		l.record, l.place = x.next(l.tag, l.place)
 	}
-	if t.sessions.next < manySessions {
+	if n < manySessions {
 		return
 	}
 	for i := range lot {
