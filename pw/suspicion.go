@@ -92,13 +92,13 @@ func (s Suspicion) String() string {
 // of a batch and those with a reason to doubt are enough, as a wrong setting spoils them all.
 func suspect(message []byte, d *session, cookieOK bool) Suspicion {
 	own := int(d.rxLen) - l2tp.SessionIDLen
-	if plausible(message, own) {
+	if plausible(message, own) && !tagged(message, own) {
 		if cookieOK || d.rxCookieLen == 0 {
 			return 0
 		}
 		return suspectSet | suspectCookieValue | newSuspicion(int(d.rxCookieLen), d.defaultSublayer(), int(d.rxCookieLen), d.defaultSublayer())
 	}
-	for at := 0; at <= l2tp.MaxCookieLen+4; at += 4 {
+	for at := 0; at <= l2tp.MaxCookieLen+4; at += l2tp.TagLen {
 		if at == own || !plausible(message, at) {
 			continue
 		}
@@ -111,6 +111,20 @@ func suspect(message []byte, d *session, cookieOK bool) Suspicion {
 		return newSuspicion(cookie, sublayer, int(d.rxCookieLen), d.defaultSublayer())
 	}
 	return 0
+}
+
+// tagged tells whether what begins at own may be a tagged frame that begins before: cut off in
+// front by as much as its tags have, it has its type in the right place too. An untagged frame with
+// a tag's identifier in its source address is less likely.
+func tagged(b []byte, own int) bool {
+	for tags := 1; tags <= 2; tags++ {
+		if at := own - tags*l2tp.TagLen; at >= 0 && plausible(b, at) {
+			if _, n, _ := l2tp.Ethernet(b[at:]).Tags(); n >= tags {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // plausible tells whether the bytes at b[at:] look like an Ethernet frame of a common kind.
@@ -138,5 +152,5 @@ func plausible(b []byte, at int) bool {
 		return true
 	}
 	// A length, and an LLC header of spanning tree or SNAP behind it.
-	return typ <= 1500 && (first == 0x42 || first == 0xaa)
+	return typ <= 1500 && len(rest) > 1 && rest[1] == first && (first == 0x42 || first == 0xaa)
 }
