@@ -48,6 +48,9 @@ var (
 			c("rx_seq_discards_total", "Received frames discarded for their sequence number.", func(s *api.Session) uint64 { return s.RxSeqDiscards }),
 			c("rx_oos_packets_total", "Received frames out of sequence.", func(s *api.Session) uint64 { return s.RxOOSPackets }),
 			c("rx_cookie_discards_total", "Received frames with a wrong cookie.", func(s *api.Session) uint64 { return s.RxCookieDiscards }),
+			c("rx_sublayer_bits_total", "Received frames with unknown bits in the sublayer.", func(s *api.Session) uint64 { return s.SublayerBits }),
+			c("rx_oam_discards_total", "Received frames with the V bit, which nothing here takes.", func(s *api.Session) uint64 { return s.OAM }),
+			c("rx_fragment_discards_total", "Received frames with the B or E bit, which nothing here puts together.", func(s *api.Session) uint64 { return s.Fragments }),
 			c("suspect_total", "Received frames that look as if the peer is set up otherwise.", func(s *api.Session) uint64 { return s.Suspect }),
 		}
 	}()
@@ -68,6 +71,23 @@ var (
 			c("sent_frames_total", "Frames that came to the port and were sent on.", func(p *api.Port) uint64 { return p.Sent }),
 			c("transmitted_frames_total", "Frames that the port was given to send.", func(p *api.Port) uint64 { return p.Transmitted }),
 			newMetric("port_held_frames", "Frames of the port that are held now.", gauge, l, func(p *api.Port) float64 { return float64(p.Held) }),
+		}
+	}()
+
+	sessionCookies = prometheus.NewDesc("xwire_session_rx_cookie_frames_total", "Frames accepted by the first and by the second rx cookie.", []string{"tunnel", "session", "cookie"}, nil)
+
+	queueMetrics = func() []metric[api.Queue] {
+		l := []string{"port", "interface", "queue"}
+		c := func(name, help string, value func(*api.Queue) uint64) metric[api.Queue] {
+			return newMetric("queue_"+name, help, counter, l, func(q *api.Queue) float64 { return float64(value(q)) })
+		}
+		return []metric[api.Queue]{
+			c("rx_dropped_total", "XDP_STATISTICS rx_dropped of the queue's socket.", func(q *api.Queue) uint64 { return q.RxDropped }),
+			c("rx_ring_full_total", "XDP_STATISTICS rx_ring_full of the queue's socket.", func(q *api.Queue) uint64 { return q.RxRingFull }),
+			c("rx_fill_ring_empty_total", "XDP_STATISTICS rx_fill_ring_empty_descs of the queue's socket.", func(q *api.Queue) uint64 { return q.RxFillRingEmpty }),
+			c("rx_invalid_descs_total", "XDP_STATISTICS rx_invalid_descs of the queue's socket.", func(q *api.Queue) uint64 { return q.RxInvalidDescs }),
+			c("tx_invalid_descs_total", "XDP_STATISTICS tx_invalid_descs of the queue's socket.", func(q *api.Queue) uint64 { return q.TxInvalidDescs }),
+			c("tx_ring_empty_total", "XDP_STATISTICS tx_ring_empty_descs of the queue's socket.", func(q *api.Queue) uint64 { return q.TxRingEmpty }),
 		}
 	}()
 
@@ -102,6 +122,8 @@ type collector struct {
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- buildInfo
 	ch <- portDrops
+	ch <- sessionCookies
+	describe(ch, queueMetrics)
 	describe(ch, sessionMetrics)
 	describe(ch, tunnelMetrics)
 	describe(ch, portMetrics)
@@ -123,10 +145,16 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		list, _ := c.a.Sessions(api.SessionQuery{})
 		for s := range list {
 			send(ch, sessionMetrics, &s, s.Tunnel, s.Name)
+			for i, n := range s.CookieFrames {
+				ch <- prometheus.MustNewConstMetric(sessionCookies, counter, float64(n), s.Tunnel, s.Name, strconv.Itoa(i+1))
+			}
 		}
 	}
 	for _, p := range c.a.Ports() {
 		send(ch, portMetrics, &p, p.Name, p.Interface)
+		for i := range p.Queues {
+			send(ch, queueMetrics, &p.Queues[i], p.Name, p.Interface, strconv.Itoa(int(p.Queues[i].Queue)))
+		}
 		for reason, n := range p.Drops {
 			ch <- prometheus.MustNewConstMetric(portDrops, counter, float64(n), p.Name, p.Interface, reason)
 		}
