@@ -74,7 +74,7 @@ func (f *Fabric) watch(done <-chan struct{}) {
 // probe asks the kernel how the port is. The calls are safe beside the owning worker: they touch
 // no ring of ours, and the kernel serialises them.
 func (p *Port) probe() {
-	s := p.queues[0].sockets[0]
+	s := p.sender().sockets[0]
 	if s.kernel.gone() {
 		p.fail(stateGone, fmt.Errorf("look at %s: %w", p.config.Interface, errGone))
 	}

@@ -110,11 +110,11 @@ type ethtoolChannels struct {
 	cmd, maxRX, maxTX, maxOther, maxCombined, rx, tx, other, combined uint32
 }
 
-// receiveQueues asks the driver how many queues an interface receives on.
-func receiveQueues(name string) (int, error) {
+// queueCounts asks the driver how many queues an interface receives and sends on.
+func queueCounts(name string) (rx, tx int, err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer unix.Close(fd)
 	channels := ethtoolChannels{cmd: unix.ETHTOOL_GCHANNELS}
@@ -126,12 +126,13 @@ func receiveQueues(name string) (int, error) {
 	copy(request.name[:unix.IFNAMSIZ-1], name)
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
 	if errno != 0 {
-		return 0, errno
+		return 0, 0, errno
 	}
-	if n := int(channels.rx + channels.combined); n > 0 {
-		return n, nil
+	rx, tx = int(channels.rx+channels.combined), int(channels.tx+channels.combined)
+	if rx == 0 || tx == 0 {
+		return 0, 0, os.ErrNotExist
 	}
-	return 0, os.ErrNotExist
+	return rx, tx, nil
 }
 
 func errnoError(errno unix.Errno) error {

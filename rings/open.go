@@ -97,14 +97,19 @@ func (w *worker) join(p *Port, c *portCounters) {
 	w.listPolled()
 }
 
-// route is a worker's way to a port: its own socket if it has one there, else one of the others',
-// spread by worker.
+// route is a worker's way to a port: its own socket if it has one there that can send, else one of
+// the others', spread by worker.
 func (p *Port) route(w *worker) egress {
+	var senders []*queue
 	for _, q := range p.queues {
+		if q.mute {
+			continue
+		}
 		if q.worker == w.index {
 			return egress{socket: q.sockets[0]}
 		}
+		senders = append(senders, q)
 	}
-	target := w.fabric.workers[p.queues[w.index%len(p.queues)].worker]
+	target := w.fabric.workers[senders[w.index%len(senders)].worker]
 	return egress{via: w.outboxes[target.index], target: target}
 }

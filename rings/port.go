@@ -221,8 +221,10 @@ func (p *Port) open() error {
 
 func (p *Port) openAll() error {
 	quota := uint32(p.config.Quota / (2 * len(p.config.Queues)))
+	_, senders, _ := queueCounts(p.config.Interface) // 0: the driver does not tell
 	for i, number := range p.config.Queues {
 		q := &queue{port: p, number: number, worker: p.config.Workers[i], receiveQuota: quota, transmitQuota: quota}
+		q.mute = senders > 0 && int(number) >= senders
 		p.fabric.stock(q)
 		p.queues = append(p.queues, q)
 		e, err := p.join.open(p.ifindex, number, p.config.RingSize, q.stock)
@@ -244,6 +246,19 @@ func (p *Port) openAll() error {
 			p.mode = ModeCopy
 		}
 	}
+	if p.sender() == nil {
+		return fmt.Errorf("queues %v cannot send: the interface has only %d to send on; take one of those too", p.config.Queues, senders)
+	}
+	return nil
+}
+
+// sender is a queue of the port that can send.
+func (p *Port) sender() *queue {
+	for _, q := range p.queues {
+		if !q.mute {
+			return q
+		}
+	}
 	return nil
 }
 
@@ -261,7 +276,7 @@ func (p *Port) closeAll() {
 
 // interfaceQueues lists the queues an interface receives on.
 func interfaceQueues(name string) []uint32 {
-	n, err := receiveQueues(name)
+	n, _, err := queueCounts(name)
 	if err != nil {
 		// tun and some virtual drivers do not answer; sysfs tells, if it shows our namespace.
 		found, _ := filepath.Glob("/sys/class/net/" + name + "/queues/rx-*")
