@@ -31,6 +31,7 @@ type socket struct {
 	queued  uint32 // put into the TX ring since the last kick
 	backlog bool   // the kernel left frames in the TX ring at the last kick
 	dirty   bool   // on the worker's list of sockets to kick
+	stuck   bool   // the kernel took nothing in this round; no more kicks until its end
 }
 
 // refill gives the kernel empty frames up to the quota. It tells whether the pool ran dry.

@@ -51,7 +51,10 @@ func (w *worker) forward(f Frame, handOver bool) {
 		return
 	}
 	if q.sending >= q.transmitQuota || s.tx.room(1) == 0 {
-		w.kick(s)
+		if !s.stuck { // or each further frame would cost system calls, and the other ports time
+			w.kick(s)
+			s.stuck = s.backlog
+		}
 		w.reap(q)
 		if q.sending >= q.transmitQuota || s.tx.room(1) == 0 {
 			w.drop(c, frame, DropTxRingFull)
@@ -112,7 +115,7 @@ func (w *worker) send() {
 		}
 	}
 	for _, s := range w.unsent {
-		s.dirty = false
+		s.dirty, s.stuck = false, false
 		w.kick(s)
 	}
 	w.unsent = w.unsent[:0]

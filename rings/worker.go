@@ -222,7 +222,7 @@ func (w *worker) empty(b *inbox, now int64) int {
 			w.account(f.In).injected.add(1)
 		}
 		if f.Out != NoPort {
-			w.forward(f, false)
+			w.forward(f, b == w.injected)
 			continue
 		}
 		w.in[unprocessed] = f
