@@ -78,7 +78,7 @@ func (p *Port) probe() {
 	if s.kernel.gone() {
 		p.fail(stateGone, fmt.Errorf("look at %s: %w", p.config.Interface, errGone))
 	}
-	switch p.state.Load() {
+	switch state := p.state.Load(); state {
 	case stateUp:
 		if errno := s.kernel.wakeRX(); errno == unix.ENETDOWN {
 			p.failSend(errno)
@@ -86,13 +86,16 @@ func (p *Port) probe() {
 	case stateDown, stateBug:
 		switch s.kernel.wakeTX() {
 		case 0, unix.EAGAIN, unix.EBUSY, unix.ENOBUFS:
-			p.recover()
+			p.recover(state)
 		}
 	}
 }
 
-func (p *Port) recover() {
-	p.state.Store(stateUp)
+// recover takes a port for up again, unless its worker has found out more meanwhile.
+func (p *Port) recover(from portState) {
+	if !p.state.CompareAndSwap(from, stateUp) {
+		return
+	}
 	p.tell(PortUp)
 	for _, q := range p.queues {
 		w := p.fabric.workers[q.worker]
