@@ -138,7 +138,7 @@ func (a *Appliance) takePort(ifindex int) {
 		if slices.ContainsFunc(a.ports, func(p *port) bool { return p.Interface == name }) {
 			continue
 		}
-		p := &port{auto: true}
+		p := &port{}
 		p.Name, p.Interface = name, name
 		p.rules.Core = true
 		a.addPort(p)

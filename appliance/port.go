@@ -29,7 +29,6 @@ type port struct {
 	config.Port
 	index  uint16
 	trunk  bool
-	auto   bool // taken for a route, not named
 	rules  steer.PortRules
 	vlans  []tags
 	opened *opened
