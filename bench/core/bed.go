@@ -30,7 +30,6 @@ type bed struct {
 	mem       []byte
 	customers []pw.Frame // as port 1 receives them
 	packets   []pw.Frame // as port 0 does: what encap made of customers
-	original  []byte     // the first customer's frame
 	out       []pw.Frame
 	second    []pw.Frame // of the decap of a pair
 	idAt      uint64     // of the session id in a packet

@@ -1,0 +1,201 @@
+package veth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"xwire/bench/figure"
+	"xwire/bench/traffic"
+)
+
+// Result is one case at one size.
+type Result struct {
+	Case              string    `json:"case"`
+	Size              int       `json:"size"`           // bytes with FCS; of a mix the mean
+	Mix               string    `json:"mix,omitempty"`  // "imix"
+	Mpps              float64   `json:"mpps"`           // arrived, the median of the rounds
+	Ratio             float64   `json:"ratio"`          // to forward in the same round, the median
+	SpreadPercent     float64   `json:"spread_percent"` // of the ratio over the rounds; of forward, of its rate
+	MppsSpreadPercent float64   `json:"mpps_spread_percent"`
+	OfferedMpps       float64   `json:"offered_mpps"`
+	Gbps              float64   `json:"gbps"` // of the customer's frames with FCS
+	BackToBack        int       `json:"back_to_back_frames,omitempty"`
+	Mode              string    `json:"mode"`
+	CPUs              int       `json:"cpus"` // that path and generator had together
+	Rounds            []float64 `json:"rounds_mpps"`
+	Ratios            []float64 `json:"rounds_ratio"`
+}
+
+// Skipped is a case that could not be measured.
+type Skipped struct {
+	Case   string `json:"case"`
+	Reason string `json:"reason"`
+}
+
+// Report is what Run found.
+type Report struct {
+	Results       []Result       `json:"results"`
+	Skipped       []Skipped      `json:"skipped"`
+	Machine       figure.Machine `json:"machine"`
+	Mode          string         `json:"mode"` // of our own ports
+	Driver        string         `json:"driver"`
+	Encap         string         `json:"encap"`
+	Cookie        int            `json:"cookie_bytes"`
+	Generator     string         `json:"generator"`
+	Sink          string         `json:"sink"`
+	GeneratorCPU  int            `json:"generator_cpu"`
+	WorkerCPU     int            `json:"worker_cpu"`
+	RoundCount    int            `json:"rounds"`
+	WindowSeconds float64        `json:"window_seconds"`
+	LoadAfter     float64        `json:"load_after"` // load average of the last minute, after the measurement
+}
+
+// series is the windows of one case at one size.
+type series struct {
+	standing *standing
+	mix      traffic.Mix
+	mpps     []float64
+	offered  []float64
+	bursts   []float64
+}
+
+// Run builds the lab, measures, and removes the lab, also when ctx ends early.
+func Run(ctx context.Context, c Config) (report *Report, err error) {
+	c, err = c.complete()
+	if err != nil {
+		return nil, err
+	}
+	report = &Report{
+		Machine: figure.ThisMachine(), Driver: "veth", Encap: c.Encap, Cookie: cookie().Len(),
+		Generator: "BPF_PROG_RUN live frames, batches of 64, one flow", Sink: sinkText(c.Sink),
+		GeneratorCPU: c.Generator, WorkerCPU: c.Worker, RoundCount: c.Rounds, WindowSeconds: c.Window.Seconds(),
+	}
+	r, err := newRig(ctx, c)
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err != nil {
+		return nil, err
+	}
+	report.Skipped = r.skipped
+	report.Mode = r.running[0].running.mode()
+	var all []*series
+	for _, mix := range c.Sizes {
+		for _, s := range r.running {
+			all = append(all, &series{standing: s, mix: mix})
+		}
+	}
+	for round := range c.Rounds {
+		for i := range c.Sizes {
+			ofSize := slices.Clone(all[i*len(r.running) : (i+1)*len(r.running)])
+			if round%2 == 1 {
+				slices.Reverse(ofSize)
+			}
+			for _, s := range ofSize {
+				if err := r.measure(ctx, s, round); err != nil {
+					return nil, fmt.Errorf("measure %s at size %v: %w", s.standing.name, s.mix, err)
+				}
+			}
+		}
+	}
+	for i, s := range all {
+		report.Results = append(report.Results, s.result(all[i/len(r.running)*len(r.running)]))
+	}
+	report.LoadAfter = figure.ThisMachine().Load
+	return report, nil
+}
+
+func sinkText(k traffic.SinkKind) string {
+	if k == traffic.SinkXDP {
+		return "XDP_DROP at the far end, counted there"
+	}
+	return "dropped at the far end's stack (tcx ingress), counted there"
+}
+
+// measure takes one window of one case.
+func (r *rig) measure(ctx context.Context, s *series, round int) error {
+	s.standing.running.resume()
+	defer s.standing.running.pause()
+	mpps, offered, err := r.window(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.mpps, s.offered = append(s.mpps, mpps), append(s.offered, offered)
+	line := fmt.Sprintf("round %d/%d size %4v %-12s %.3f Mpps", round+1, r.config.Rounds, s.mix, s.standing.name, mpps)
+	if r.config.BackToBack && s.standing.ours && round < burstRounds {
+		n, err := r.burst(ctx, s)
+		if err != nil {
+			return err
+		}
+		s.bursts = append(s.bursts, float64(n))
+		line += fmt.Sprintf(", bursts of %d frames", n)
+	}
+	r.config.Progress(line)
+	return nil
+}
+
+// window counts what arrives in a window under overload.
+func (r *rig) window(ctx context.Context, s *series) (mpps, offered float64, err error) {
+	l, arrive := s.standing.load(s.mix)
+	if err := r.sink.Want(distinct(arrive)...); err != nil {
+		return 0, 0, err
+	}
+	// A generator that did not end by itself would be one that hangs.
+	l.Limit = warmUp + r.config.Window + 200*time.Millisecond
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- r.generator.Run(ctx, l) }()
+	read := func(wait time.Duration) (a traffic.Arrived, g uint64, err error) {
+		select {
+		case <-ctx.Done():
+			return a, 0, ctx.Err()
+		case err := <-done:
+			return a, 0, errors.Join(errors.New("the generator ended early"), err)
+		case <-time.After(wait):
+		}
+		if a, err = r.sink.Arrived(); err == nil {
+			g, err = r.generator.Generated()
+		}
+		return a, g, err
+	}
+	before, generatedBefore, err := read(warmUp)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, generatedAfter, err := read(r.config.Window)
+	stop()
+	if err := errors.Join(err, <-done); err != nil {
+		return 0, 0, err
+	}
+	time.Sleep(settle)                                                                               // for what is still in the rings
+	if wrong, right := after.Other-before.Other, after.Frames-before.Frames; wrong > right/1000+16 { // the stack says a word by itself now and then
+		return 0, 0, fmt.Errorf("%d frames of a wrong size arrived beside %d", wrong, right)
+	}
+	micros := float64(after.At.Sub(before.At)) / 1e3
+	return float64(after.Frames-before.Frames) / micros, float64(generatedAfter-generatedBefore) / micros, nil
+}
+
+// result sums a series up; base is that of forward at the same size.
+func (s *series) result(base *series) Result {
+	r := Result{
+		Case: s.standing.name, Size: int(s.mix.Mean() + 0.5), Mpps: figure.Median(s.mpps), MppsSpreadPercent: figure.SpreadPercent(s.mpps),
+		OfferedMpps: figure.Median(s.offered), Mode: s.standing.running.mode(), CPUs: s.standing.cpus,
+		BackToBack: int(figure.Median(s.bursts)), Rounds: s.mpps,
+	}
+	if len(s.mix) > 1 {
+		r.Mix = s.mix.String()
+	}
+	r.Gbps = r.Mpps * s.mix.Mean() * 8 / 1e3
+	for i := range s.mpps {
+		if base.mpps[i] > 0 {
+			r.Ratios = append(r.Ratios, s.mpps[i]/base.mpps[i])
+		}
+	}
+	r.Ratio, r.SpreadPercent = figure.Median(r.Ratios), figure.SpreadPercent(r.Ratios)
+	if s == base {
+		r.SpreadPercent = r.MppsSpreadPercent
+	}
+	return r
+}
