@@ -32,7 +32,7 @@ type sessionCounters struct {
 
 	txErrors, rxErrors, rxCookieDiscards, rxSeqDiscards, rxOOSPackets counter
 	rxOAM, rxFragments                                                counter
-	suspicion                                                         counter // time<<16 | Suspicion: the highest is the latest
+	suspicion                                                         counter // time, its low 16 bits a Suspicion: the highest is the latest
 }
 
 func (c *counter) load() uint64   { return atomic.LoadUint64((*uint64)(c)) }

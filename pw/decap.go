@@ -246,7 +246,7 @@ func (c *sessionCounters) note(s Suspicion, now int64) {
 		return
 	}
 	c.suspect.add(1)
-	c.suspicion.store(uint64(now)<<16 | uint64(s))
+	c.suspicion.store(uint64(now)&^0xffff | uint64(s))
 }
 
 // strange drops a packet of no session.
