@@ -1,6 +1,11 @@
 package figure
 
-import "testing"
+import (
+	"math"
+	"os"
+	"testing"
+	"time"
+)
 
 func TestSpread(t *testing.T) {
 	tests := []struct {
@@ -26,5 +31,20 @@ func TestThisMachine(t *testing.T) {
 	m := ThisMachine()
 	if m.CPU == "" || m.CPUs < 1 || m.Kernel == "" || m.Go == "" || m.Arch == "" {
 		t.Errorf("%+v: a field is empty", m)
+	}
+}
+
+func TestDisturbed(t *testing.T) {
+	start := time.Now()
+	before := Attention{at: start, threads: map[string]thread{"worker": {ran: 5e9, waited: 1e9}, "idle": {}}, stolen: time.Second}
+	after := Attention{at: start.Add(time.Second), threads: map[string]thread{
+		"worker": {ran: 5.8e9, waited: 1.15e9},
+		"idle":   {ran: 1e6, waited: 0.2e9},
+	}, stolen: time.Second + 50*time.Millisecond}
+	if got := after.DisturbedPercent(before); math.Abs(got-20) > 0.01 {
+		t.Errorf("disturbed %v %%, want 15 of the worker and 5 stolen", got)
+	}
+	if n := len(ReadAttention(os.Getpid()).threads); n == 0 {
+		t.Error("no thread of this process was found")
 	}
 }

@@ -21,6 +21,7 @@ type Config struct {
 	Sink       traffic.SinkKind
 	Generator  int  // CPU
 	Worker     int  // CPU
+	Retries    int  // of a window that others on the machine disturb; 0: 3, negative: none
 	BackToBack bool // look for the longest burst without loss, too
 	// Progress, when set, is called with a line for each window.
 	Progress func(line string)
@@ -35,6 +36,8 @@ func DefaultCPUs() (generator, worker int) { return 0, runtime.NumCPU() - 1 }
 const (
 	warmUp = 80 * time.Millisecond
 	settle = 10 * time.Millisecond
+	// quiet is how much of a CPU others may take during a window, in percent.
+	quiet = 3.0
 	// startLimit is what a program of somebody else's may take until it forwards.
 	startLimit = 15 * time.Second
 )
@@ -50,6 +53,7 @@ func (c Config) complete() (Config, error) {
 	c.Window = cmp.Or(c.Window, 400*time.Millisecond)
 	c.Encap = cmp.Or(c.Encap, "ip4")
 	c.Sink = cmp.Or(c.Sink, traffic.SinkStack)
+	c.Retries = cmp.Or(c.Retries, 3)
 	if len(c.Sizes) == 0 {
 		c.Sizes = Sizes
 	}

@@ -55,6 +55,7 @@ type running interface {
 	pause()
 	resume()
 	mode() string
+	pids() []int // of its processes, when it is not this one
 	close() error
 }
 
@@ -63,6 +64,8 @@ type always struct{}
 
 func (always) pause()  {}
 func (always) resume() {}
+
+func (always) pids() []int { return nil }
 
 // paths is every case, in the order of a round.
 var paths = []path{

@@ -19,6 +19,7 @@ var errAbsent = errors.New("not installed")
 // testpmd is DPDK's program. It spins, so it is stopped (SIGSTOP) while others are measured.
 type testpmd struct{ process *lab.Process }
 
+func (t *testpmd) pids() []int  { return []int{t.process.PID()} }
 func (t *testpmd) mode() string { return "copy" }
 func (t *testpmd) pause()       { t.signal(unix.SIGSTOP) }
 func (t *testpmd) resume()      { t.signal(unix.SIGCONT) }

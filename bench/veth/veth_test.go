@@ -36,7 +36,7 @@ func small(t *testing.T, cases ...string) Config {
 	}
 	generator, worker := DefaultCPUs()
 	return Config{
-		Cases: cases, Sizes: []traffic.Mix{{64}}, Rounds: 1, Window: 20 * time.Millisecond,
+		Cases: cases, Sizes: []traffic.Mix{{64}}, Rounds: 1, Window: 20 * time.Millisecond, Retries: -1,
 		Generator: generator, Worker: worker, Progress: func(line string) { t.Log(line) },
 	}
 }
