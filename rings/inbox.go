@@ -11,6 +11,7 @@ type inbox struct {
 
 	tail atomic.Uint32 // published by the producer
 	next uint32        // producer: where it writes next
+	show uint32        // producer: tail when last published
 	free uint32        // producer: head when last read
 	_    [64]byte
 
@@ -39,7 +40,13 @@ func (b *inbox) put(f Frame) bool {
 }
 
 // publish shows the consumer all frames put so far.
-func (b *inbox) publish() { b.tail.Store(b.next) }
+func (b *inbox) publish() {
+	b.tail.Store(b.next)
+	b.show = b.next
+}
+
+// pressing tells the producer that frames not published yet fill half of the inbox.
+func (b *inbox) pressing() bool { return b.next-b.show > b.mask/2 }
 
 // take moves at most len(dst) frames to dst and tells how many.
 func (b *inbox) take(dst []Frame) int {

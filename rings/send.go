@@ -85,7 +85,10 @@ func (w *worker) pass(c *portCounters, e *egress, f Frame, handOver bool) {
 		w.drop(c, frame, DropInboxFull)
 		return
 	}
-	if !w.posted[e.target.index] {
+	if e.via.pressing() { // do not wait for the round's end, or there is no room for the rest of it
+		e.via.publish()
+		e.target.wake()
+	} else if !w.posted[e.target.index] {
 		w.posted[e.target.index] = true
 		w.unposted = append(w.unposted, e.target)
 	}
