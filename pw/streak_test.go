@@ -33,3 +33,21 @@ func TestNoStreakBeginsWithinAChange(t *testing.T) {
 		t.Error("no streak after the change")
 	}
 }
+
+// Where there is no streak, a frame from no port does not go on with it.
+func TestFrameFromNoPort(t *testing.T) {
+	h := newHostile(t)
+	h.session(1, Attachment{Port: 1})
+	for _, n := range []int{streakMin, 60, 100} {
+		for _, frame := range [][]byte{customer(0x0800)[:min(n, 94)], h.packet(1, customer(0x0800), nil)} {
+			if out, _ := h.one(NoPort, frame); out != NoPort {
+				t.Errorf("%d bytes left port %d", n, out)
+			}
+		}
+		for range 3 { // and where one has ended
+			h.one(1, customer(0x0800))
+			h.one(0, h.packet(1, customer(0x0800), nil))
+		}
+		h.table.SetPort(1, PortSpec{})
+	}
+}
