@@ -221,10 +221,9 @@ func (p *Port) open() error {
 
 func (p *Port) openAll() error {
 	quota := uint32(p.config.Quota / (2 * len(p.config.Queues)))
-	_, senders, _ := queueCounts(p.config.Interface) // 0: the driver does not tell
+	receivers, senders, _ := queueCounts(p.config.Interface) // 0: the driver does not tell
 	for i, number := range p.config.Queues {
 		q := &queue{port: p, number: number, worker: p.config.Workers[i], receiveQuota: quota, transmitQuota: quota}
-		q.mute = senders > 0 && int(number) >= senders
 		p.fabric.stock(q)
 		p.queues = append(p.queues, q)
 		e, err := p.join.open(p.ifindex, number, p.config.RingSize, q.stock)
@@ -237,6 +236,8 @@ func (p *Port) openAll() error {
 		if err != nil {
 			return fmt.Errorf("ask queue %d for its mode: %w", number, err)
 		}
+		// Numbers above both counts are some drivers' own, for zero-copy queues beside the others.
+		q.mute = senders > 0 && int(number) >= senders && (int(number) < receivers || !granted)
 		switch {
 		case granted:
 			p.mode = ModeZeroCopy
