@@ -14,10 +14,11 @@ import (
 )
 
 type labArrived struct {
-	_      structs.HostLayout
-	Frames uint64
-	Bytes  uint64
-	Other  uint64
+	_         structs.HostLayout
+	Frames    uint64
+	Bytes     uint64
+	Other     uint64
+	Reordered uint64
 }
 
 // Names of all BPF objects in the ELF.
@@ -25,17 +26,28 @@ type labArrived struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	labMapArrivals       = "arrivals"
+	labMapLatencies      = "latencies"
+	labMapSockets        = "sockets"
 	labProgForward       = "forward"
 	labProgGenerate      = "generate"
 	labProgSinkStack     = "sink_stack"
 	labProgSinkXdp       = "sink_xdp"
+	labProgTake          = "take"
+	labVarAhead          = "ahead"
+	labVarBegan          = "began"
+	labVarDue            = "due"
 	labVarForwardIfindex = "forward_ifindex"
 	labVarGenerated      = "generated"
+	labVarInterval       = "interval"
+	labVarLate           = "late"
 	labVarMix            = "mix"
 	labVarMixHead        = "mix_head"
 	labVarMixLen         = "mix_len"
 	labVarNextSize       = "next_size"
 	labVarOutIfindex     = "out_ifindex"
+	labVarPatience       = "patience"
+	labVarReadAt         = "read_at"
+	labVarStampAt        = "stamp_at"
 	labVarWantLen        = "want_len"
 )
 
@@ -85,26 +97,37 @@ type labProgramSpecs struct {
 	Generate  *ebpf.ProgramSpec `ebpf:"generate"`
 	SinkStack *ebpf.ProgramSpec `ebpf:"sink_stack"`
 	SinkXdp   *ebpf.ProgramSpec `ebpf:"sink_xdp"`
+	Take      *ebpf.ProgramSpec `ebpf:"take"`
 }
 
 // labMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type labMapSpecs struct {
-	Arrivals *ebpf.MapSpec `ebpf:"arrivals"`
+	Arrivals  *ebpf.MapSpec `ebpf:"arrivals"`
+	Latencies *ebpf.MapSpec `ebpf:"latencies"`
+	Sockets   *ebpf.MapSpec `ebpf:"sockets"`
 }
 
 // labVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type labVariableSpecs struct {
+	Ahead          *ebpf.VariableSpec `ebpf:"ahead"`
+	Began          *ebpf.VariableSpec `ebpf:"began"`
+	Due            *ebpf.VariableSpec `ebpf:"due"`
 	ForwardIfindex *ebpf.VariableSpec `ebpf:"forward_ifindex"`
 	Generated      *ebpf.VariableSpec `ebpf:"generated"`
+	Interval       *ebpf.VariableSpec `ebpf:"interval"`
+	Late           *ebpf.VariableSpec `ebpf:"late"`
 	Mix            *ebpf.VariableSpec `ebpf:"mix"`
 	MixHead        *ebpf.VariableSpec `ebpf:"mix_head"`
 	MixLen         *ebpf.VariableSpec `ebpf:"mix_len"`
 	NextSize       *ebpf.VariableSpec `ebpf:"next_size"`
 	OutIfindex     *ebpf.VariableSpec `ebpf:"out_ifindex"`
+	Patience       *ebpf.VariableSpec `ebpf:"patience"`
+	ReadAt         *ebpf.VariableSpec `ebpf:"read_at"`
+	StampAt        *ebpf.VariableSpec `ebpf:"stamp_at"`
 	WantLen        *ebpf.VariableSpec `ebpf:"want_len"`
 }
 
@@ -128,12 +151,16 @@ func (o *labObjects) Close() error {
 //
 // It can be passed to loadLabObjects or ebpf.CollectionSpec.LoadAndAssign.
 type labMaps struct {
-	Arrivals *ebpf.Map `ebpf:"arrivals"`
+	Arrivals  *ebpf.Map `ebpf:"arrivals"`
+	Latencies *ebpf.Map `ebpf:"latencies"`
+	Sockets   *ebpf.Map `ebpf:"sockets"`
 }
 
 func (m *labMaps) Close() error {
 	return _LabClose(
 		m.Arrivals,
+		m.Latencies,
+		m.Sockets,
 	)
 }
 
@@ -141,13 +168,21 @@ func (m *labMaps) Close() error {
 //
 // It can be passed to loadLabObjects or ebpf.CollectionSpec.LoadAndAssign.
 type labVariables struct {
+	Ahead          *ebpf.Variable `ebpf:"ahead"`
+	Began          *ebpf.Variable `ebpf:"began"`
+	Due            *ebpf.Variable `ebpf:"due"`
 	ForwardIfindex *ebpf.Variable `ebpf:"forward_ifindex"`
 	Generated      *ebpf.Variable `ebpf:"generated"`
+	Interval       *ebpf.Variable `ebpf:"interval"`
+	Late           *ebpf.Variable `ebpf:"late"`
 	Mix            *ebpf.Variable `ebpf:"mix"`
 	MixHead        *ebpf.Variable `ebpf:"mix_head"`
 	MixLen         *ebpf.Variable `ebpf:"mix_len"`
 	NextSize       *ebpf.Variable `ebpf:"next_size"`
 	OutIfindex     *ebpf.Variable `ebpf:"out_ifindex"`
+	Patience       *ebpf.Variable `ebpf:"patience"`
+	ReadAt         *ebpf.Variable `ebpf:"read_at"`
+	StampAt        *ebpf.Variable `ebpf:"stamp_at"`
 	WantLen        *ebpf.Variable `ebpf:"want_len"`
 }
 
@@ -159,6 +194,7 @@ type labPrograms struct {
 	Generate  *ebpf.Program `ebpf:"generate"`
 	SinkStack *ebpf.Program `ebpf:"sink_stack"`
 	SinkXdp   *ebpf.Program `ebpf:"sink_xdp"`
+	Take      *ebpf.Program `ebpf:"take"`
 }
 
 func (p *labPrograms) Close() error {
@@ -167,6 +203,7 @@ func (p *labPrograms) Close() error {
 		p.Generate,
 		p.SinkStack,
 		p.SinkXdp,
+		p.Take,
 	)
 }
 

@@ -5,19 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
-	"github.com/asavie/xdp"
 	"golang.org/x/sys/unix"
+
+	"xwire/bench/traffic"
+	"xwire/bench/xsk"
 )
 
 // copier forwards between two sockets of asavie/xdp. Each has a UMEM of its own, so every frame is
 // copied. It spins while there are frames, and sleeps in poll(2) else.
 type copier struct {
 	always
-	programs [2]*xdp.Program
-	sockets  [2]*xdp.Socket
+	programs [2]*traffic.Taker
+	sockets  [2]*xsk.Socket
 	stop     atomic.Bool
 	done     chan error
 }
@@ -28,42 +29,23 @@ const (
 	copierIdle  = 20 // milliseconds of poll(2) until stop is looked at
 )
 
-// The library keeps its bind and attach flags in variables of the package.
-var setCopyMode = sync.OnceFunc(func() {
-	xdp.DefaultSocketFlags = unix.XDP_COPY
-	xdp.DefaultXdpFlags = unix.XDP_FLAGS_DRV_MODE
-})
-
 func (c *copier) mode() string { return "copy" }
 
 func startAsavie(_ context.Context, p *place) (running, error) {
-	setCopyMode()
 	c := &copier{done: make(chan error, 1)}
-	err := p.box.Run(func() error {
+	err := p.box.Run(func() (err error) {
 		for i, ifindex := range []int{p.in, p.out} {
-			program, err := xdp.NewProgram(1)
-			if err != nil {
-				return fmt.Errorf("load the program of asavie/xdp: %w", err)
+			// A port that only sends has a program too, as some drivers want it.
+			if c.programs[i], err = traffic.AttachTaker(ifindex); err != nil {
+				return err
 			}
-			c.programs[i] = program
-			if err := program.Attach(ifindex); err != nil {
-				return fmt.Errorf("attach the program of asavie/xdp: %w", err)
-			}
-			c.sockets[i], err = xdp.NewSocket(ifindex, 0, &xdp.SocketOptions{
-				NumFrames: 2 * copierRing, FrameSize: 2048,
-				FillRingNumDescs: copierRing, CompletionRingNumDescs: copierRing, RxRingNumDescs: copierRing, TxRingNumDescs: copierRing,
-			})
-			if err != nil {
-				return fmt.Errorf("open a socket of asavie/xdp: %w", err)
-			}
-			if err := program.Register(0, c.sockets[i].FD()); err != nil {
-				return fmt.Errorf("register a socket of asavie/xdp: %w", err)
+			if c.sockets[i], err = xsk.Open(xsk.Config{Ifindex: ifindex, Ring: copierRing}); err != nil {
+				return err
 			}
 		}
-		return nil
+		return c.programs[0].Register(0, c.sockets[0].FD())
 	})
 	if err != nil {
-		c.stop.Store(true)
 		c.done <- nil
 		return nil, errors.Join(err, c.close())
 	}
@@ -71,13 +53,8 @@ func startAsavie(_ context.Context, p *place) (running, error) {
 	return c, nil
 }
 
-// run forwards until it is told to stop. The library panics where the kernel surprises it.
-func (c *copier) run(cpu int) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("asavie/xdp panicked: %v", r)
-		}
-	}()
+// run forwards until it is told to stop.
+func (c *copier) run(cpu int) error {
 	runtime.LockOSThread() // the thread ends with the goroutine
 	var set unix.CPUSet
 	set.Set(cpu)
@@ -85,14 +62,10 @@ func (c *copier) run(cpu int) (err error) {
 		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
 	}
 	in, out := c.sockets[0], c.sockets[1]
-	// As rings does: by default the kernel sends 32 frames a call. Kernels before 6.18 have no choice.
-	_ = unix.SetsockoptInt(out.FD(), unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, copierBatch)
-	in.Fill(in.GetDescs(in.NumFreeFillSlots(), true))
+	in.Refill()
 	wait := []unix.PollFd{{Fd: int32(in.FD()), Events: unix.POLLIN}}
 	for !c.stop.Load() {
-		if n := out.NumCompleted(); n > 0 {
-			out.Complete(n)
-		}
+		out.Reap()
 		n := min(in.NumReceived(), copierBatch)
 		if n == 0 {
 			if _, err := unix.Poll(wait, copierIdle); err != nil && err != unix.EINTR {
@@ -106,9 +79,11 @@ func (c *copier) run(cpu int) (err error) {
 			free[i].Len = uint32(copy(out.GetFrame(free[i]), in.GetFrame(received[i])))
 		}
 		if len(free) > 0 {
-			out.Transmit(free)
+			if _, err := out.Send(free); err != nil {
+				return err
+			}
 		}
-		in.Fill(in.GetDescs(in.NumFreeFillSlots(), true))
+		in.Refill()
 	}
 	return nil
 }
