@@ -16,6 +16,7 @@ type decapStreak struct {
 	class              class
 	cookie             uint8 // which was accepted
 	long, retag, check bool
+	pseudo             uint16 // sum of UDP's pseudo header without the length
 	summed             bool   // with UDP checksums, or rightly without
 	pops, pushes       uint8  // bytes of tags
 	pcp                uint64 // mask of what pushed tags take from the popped one
@@ -183,8 +184,7 @@ func (m *decapStreak) rightSums(mem []byte, fs []Frame) (right uint64) {
 		if uint64(binary.BigEndian.Uint16(u[4:])) != n || n < l2tp.UDPLen || l4+n > uint64(len(p)) {
 			break
 		}
-		l := lookup{class: m.class, l3: l2tp.EthernetLen, end: uint16(l4 + n)}
-		if present, ok := udpSumOK(p, &l); !present || !ok {
+		if u[6]|u[7] == 0 || l2tp.Sum(l2tp.AddSum(m.pseudo, uint16(n)), p[l4:l4+n]) != 0xffff {
 			break
 		}
 		right |= 1 << i
@@ -222,9 +222,9 @@ func (f *Forwarder) learnDecap(head *[longView]byte, tags uint64, fr *Frame, l *
 		}
 	}
 	set(12, 14, 0xff)
-	l4 := l2tp.EthernetLen + l2tp.IPv4Len
+	l4, addrLen := l2tp.EthernetLen+l2tp.IPv4Len, 4
 	if l.class.ip6() {
-		l4 = l2tp.EthernetLen + l2tp.IPv6Len
+		l4, addrLen = l2tp.EthernetLen+l2tp.IPv6Len, 16
 		set(14, 15, 0xf0) // version
 		set(20, 21, 0xff) // next header
 		set(22, l4, 0xff) // addresses
@@ -237,6 +237,7 @@ func (f *Forwarder) learnDecap(head *[longView]byte, tags uint64, fr *Frame, l *
 	}
 	if l.class.udp() {
 		m.udp = uint32(l4)
+		m.pseudo = l2tp.PseudoSum(head[l4-2*addrLen:l4-addrLen], head[l4-addrLen:l4], l2tp.ProtoUDP)
 		m.summed = head[l4+6]|head[l4+7] != 0
 		set(l4, l4+4, 0xff)    // ports
 		set(l4+8, l4+9, 0x80)  // T
