@@ -1,6 +1,7 @@
 // Package xsk opens AF_XDP sockets of asavie/xdp for traffic sources, sinks and comparisons: one
 // socket with a UMEM of its own, which is what that library is good for. It keeps the library's
-// habits away from its users: flags in global variables, and panics.
+// habits away from its users: flags in global variables, and panics. One stays: its Close does not
+// unmap the rings, so the kernel keeps a queue for a closed socket until the process ends.
 package xsk
 
 import (
@@ -78,11 +79,13 @@ func (s *Socket) Send(descs []xdp.Desc) (n int, err error) {
 	return s.Transmit(descs), nil
 }
 
-// Reap takes back what was sent.
-func (s *Socket) Reap() {
-	if n := s.NumCompleted(); n > 0 {
+// Reap takes back what was sent, and tells how many frames that are.
+func (s *Socket) Reap() int {
+	n := s.NumCompleted()
+	if n > 0 {
 		s.Complete(n)
 	}
+	return n
 }
 
 // Refill gives the kernel free frames to receive into.

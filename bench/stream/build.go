@@ -1,0 +1,73 @@
+package stream
+
+import (
+	"xwire/bench/traffic"
+)
+
+// builder makes the frames of a plan, one session, flow and size after the other.
+type builder struct {
+	plan  *Plan
+	macs  MACs
+	flows int
+	mix   traffic.Mix
+	run   uint32
+
+	session, flow, size int
+	numbers             []uint64 // next of each flow of each session
+	inner               []byte
+}
+
+func newBuilder(p *Plan, macs MACs, flows int, mix traffic.Mix, run uint32) *builder {
+	return &builder{plan: p, macs: macs, flows: flows, mix: mix, run: run,
+		numbers: make([]uint64, len(p.lanes)*flows), inner: make([]byte, 0, maxInner)}
+}
+
+// next appends the next frame to b.
+func (x *builder) next(b []byte, time int64) []byte {
+	n := &x.numbers[x.session*x.flows+x.flow]
+	b = x.frame(b, x.mix[x.size], *n, time)
+	*n++
+	// Sizes turn fastest, then sessions, then flows, so that every flow has every size.
+	if x.size++; x.size == len(x.mix) {
+		x.size = 0
+	}
+	x.step()
+	return b
+}
+
+// step goes to the next flow and tells whether all have had their turn.
+func (x *builder) step() bool {
+	if x.session++; x.session < len(x.plan.lanes) {
+		return false
+	}
+	x.session = 0
+	if x.flow++; x.flow < x.flows {
+		return false
+	}
+	x.flow = 0
+	return true
+}
+
+// end appends the end mark of the current flow.
+func (x *builder) end(b []byte, time int64) []byte {
+	return x.frame(b, traffic.MinSize, endMark|x.numbers[x.session*x.flows+x.flow], time)
+}
+
+func (x *builder) frame(b []byte, size int, number uint64, time int64) []byte {
+	l := &x.plan.lanes[x.session]
+	at := len(b)
+	inner := b
+	if l.outer != nil {
+		inner, at = x.inner[:0], 0
+	}
+	inner = l.innerHeader(inner, x.macs, uint16(x.flow))
+	header := len(inner) - at
+	body := size - traffic.FCS - header
+	inner = append(inner, filling[:body]...)
+	s := stamp{run: x.run, session: uint32(x.session), flow: uint16(x.flow), size: uint16(body), number: number, time: time}
+	s.put(inner[at+header:])
+	if l.outer == nil {
+		return inner
+	}
+	return l.outer.Append(b, inner)
+}

@@ -1,0 +1,354 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"xwire/bench/lab"
+	"xwire/bench/traffic"
+	"xwire/config"
+	"xwire/l2tp"
+)
+
+// programLimit ends the test program with every stack when something hangs.
+const programLimit = 2 * time.Minute
+
+func TestMain(m *testing.M) {
+	time.AfterFunc(programLimit, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("the tests take longer than %v", programLimit))
+	})
+	os.Exit(m.Run())
+}
+
+func TestTrack(t *testing.T) {
+	tests := []struct {
+		name                                string
+		numbers                             []uint64
+		count                               uint64
+		unique, lost, duplicates, reordered uint64
+	}{
+		{"in order", []uint64{0, 1, 2, 3}, 4, 4, 0, 0, 0},
+		{"one lost", []uint64{0, 1, 3}, 4, 3, 1, 0, 0},
+		{"the last lost", []uint64{0, 1, 2}, 4, 3, 1, 0, 0},
+		{"no end mark", []uint64{0, 1, 3}, 0, 3, 1, 0, 0},
+		{"all lost", nil, 7, 0, 7, 0, 0},
+		{"swapped", []uint64{0, 2, 1, 3}, 4, 4, 0, 0, 1},
+		{"twice", []uint64{0, 1, 1, 2, 0}, 3, 3, 0, 2, 0},
+		{"a gap wider than the window", []uint64{0, 3 * window, 3*window - 1}, 3*window + 1, 3, 3*window - 2, 0, 1},
+		{"a gap as wide as the window", []uint64{1, window, window - 1, 1}, 0, 3, window - 2, 1, 1},
+		{"very late", []uint64{2 * window, 0}, 0, 2, 2*window - 1, 0, 1},
+	}
+	for _, tt := range tests {
+		var tr track
+		for _, n := range tt.numbers {
+			tr.take(n)
+		}
+		tr.count = tt.count
+		if tr.unique != tt.unique || tr.lost() != tt.lost || tr.duplicate != tt.duplicates || tr.reordered != tt.reordered {
+			t.Errorf("%s: unique %d, lost %d, duplicates %d, reordered %d; want %d, %d, %d, %d", tt.name,
+				tr.unique, tr.lost(), tr.duplicate, tr.reordered, tt.unique, tt.lost, tt.duplicates, tt.reordered)
+		}
+	}
+}
+
+const sessions = `
+[port.core0]
+interface = "core0"
+[port.ac0]
+interface = "ac0"
+
+[tunnel.four]
+version = "l2tpv3"
+encap = "ip"
+local = "192.0.2.1"
+peer = "192.0.2.2"
+tid = 1
+ptid = 1
+[tunnel.four.session.single]
+sid = 100
+psid = 200
+tx_cookie = "0102030405060708"
+rx_cookie = "1112131415161718"
+l2spec_type = "default"
+attach = "ac0"
+vlan = 100
+[tunnel.four.session.popped]
+sid = 101
+psid = 201
+tx_cookie = "01020304"
+rx_cookie = "11121314"
+l2spec_type = "none"
+attach = "ac0"
+vlan = "200.20"
+pw_vlan = "none"
+[tunnel.four.session.off]
+enabled = false
+sid = 102
+psid = 202
+l2spec_type = "none"
+attach = "ac0"
+vlan = 300
+
+[tunnel.six]
+version = "l2tpv3"
+encap = "udp"
+local = "[2001:db8::1]:1701"
+peer = "[2001:db8::2]:1702"
+tid = 2
+ptid = 2
+[tunnel.six.session.untagged]
+sid = 103
+psid = 203
+l2spec_type = "none"
+attach = "ac0"
+vlan = "untagged"
+pw_vlan = 300
+`
+
+func loadSessions(t *testing.T) *config.Config {
+	t.Helper()
+	cfg, err := config.Parse("test.toml", []byte(sessions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// TestBuildAndParse reads back what the builder makes of every session, size and flow, on both
+// sides, and then with a bit turned.
+func TestBuildAndParse(t *testing.T) {
+	cfg := loadSessions(t)
+	for _, side := range []Side{Access, Core} {
+		for _, send := range []bool{true, false} {
+			plan, err := NewPlan(cfg, side, send, MACs{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan.Sessions() != 3 {
+				t.Fatalf("%d sessions, want 3", plan.Sessions())
+			}
+			b := newBuilder(plan, MACs{Src: l2tp.MAC{2, 0, 0, 0, 0, 1}, Dst: l2tp.MAC{2, 0, 0, 0, 0, 2}}, 2, traffic.IMIX, 7)
+			for i := range 200 {
+				frame := b.next(nil, int64(i))
+				var a arrival
+				a.parse(frame)
+				if a.verdict != whole || a.run != 7 || a.session != uint32(i%3) || a.flow != uint16(i/3%2) || a.number != uint64(i/6) || a.time != int64(i) {
+					t.Fatalf("%s frame %d: %+v", side, i, a)
+				}
+				if plan.misdelivered(&a) {
+					t.Fatalf("%s frame %d is misdelivered: %+v", side, i, a)
+				}
+				if size := traffic.IMIX[i%len(traffic.IMIX)]; side == Access && len(frame) != size-traffic.FCS {
+					t.Fatalf("frame %d has %d bytes, want %d", i, len(frame), size-traffic.FCS)
+				}
+				a.session = (a.session + 1) % 3
+				if !plan.misdelivered(&a) {
+					t.Fatalf("%s frame %d would do for another session", side, i)
+				}
+				torn := bytes.Clone(frame)
+				torn[len(torn)-1-i%20] ^= 1 << (i % 8)
+				if a.parse(torn); a.verdict != corrupt {
+					t.Fatalf("%s frame %d with a bit turned: verdict %d", side, i, a.verdict)
+				}
+			}
+		}
+	}
+}
+
+func TestPlanRefuses(t *testing.T) {
+	cfg := loadSessions(t)
+	if _, err := NewPlan(cfg, "sideways", true, MACs{}); err == nil {
+		t.Error("no error for a side that is none")
+	}
+	if _, err := NewPlan(cfg, Core, true, MACs{}, "four/nobody"); err == nil {
+		t.Error("no error for a session that is not there")
+	}
+	if p, err := NewPlan(cfg, Core, true, MACs{}, "six/untagged"); err != nil || p.Sessions() != 1 {
+		t.Errorf("one session by name: %v", err)
+	}
+}
+
+func index(t *testing.T, n *lab.Namespace, name string) (i int) {
+	t.Helper()
+	err := n.Run(func() error {
+		link, err := net.InterfaceByName(name)
+		if err == nil {
+			i = link.Index
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// exchange runs a sink and then a source.
+func exchange(t *testing.T, to, from *lab.Namespace, sink SinkConfig, source SourceConfig) (*SourceReport, *SinkReport) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	ready, done := make(chan struct{}), make(chan error, 1)
+	var received *SinkReport
+	sink.Ready, sink.Limit, sink.CPU, source.CPU = func() { close(ready) }, 10*time.Second, -1, -1
+	go func() {
+		done <- to.Run(func() (err error) {
+			received, err = Receive(ctx, sink)
+			return err
+		})
+	}()
+	select {
+	case <-ready:
+	case err := <-done:
+		t.Fatalf("the sink ended early: %v", err)
+	}
+	var sent *SourceReport
+	err := from.Run(func() (err error) {
+		sent, err = Send(ctx, source)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return sent, received
+}
+
+// TestOverWire sends over a bare veth pair: all frames come, whole and in order.
+func TestOverWire(t *testing.T) {
+	l, err := lab.New(lab.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, err := l.Namespace("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Namespace("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Connect(lab.End{Namespace: a, Name: "w0"}, lab.End{Namespace: b, Name: "w1"}); err != nil {
+		t.Fatal(err)
+	}
+	plan := PlainPlan()
+	sent, received := exchange(t, b, a,
+		SinkConfig{Interface: index(t, b, "w1"), Plan: plan, Flows: 4},
+		SourceConfig{Interface: index(t, a, "w0"), Plan: plan, Flows: 4, Mix: traffic.IMIX, Run: 9, Rate: 20_000, Count: 4000})
+	if sent.Frames != 4000 || sent.Unsent != 0 || sent.Pps > 21_000 {
+		t.Errorf("sent: %+v", sent)
+	}
+	if r := received; r.Frames != 4000 || r.Lost != 0 || r.Duplicates+r.Reordered+r.Corrupt+r.Misdelivered != 0 ||
+		r.EndedFlows != 4 || r.Bytes != sent.Bytes || r.Latency == nil || r.Latency.P50 <= 0 {
+		t.Errorf("received: %+v", r)
+	}
+}
+
+// world is a customer, a running xwire, and the peer of its tunnels.
+type world struct{ customer, host, peer *lab.Namespace }
+
+func newWorld(t *testing.T, program string) *world {
+	t.Helper()
+	l, err := lab.New(lab.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := &world{}
+	for role, n := range map[string]**lab.Namespace{"customer": &w.customer, "host": &w.host, "peer": &w.peer} {
+		if *n, err = l.Namespace(role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Connect(lab.End{Namespace: w.customer, Name: "eth0", Plain: true}, lab.End{Namespace: w.host, Name: "ac0"}); err != nil {
+		t.Fatal(err)
+	}
+	addrs := func(last string) []netip.Prefix {
+		return []netip.Prefix{netip.MustParsePrefix("192.0.2." + last + "/24"), netip.MustParsePrefix("2001:db8::" + last + "/64")}
+	}
+	if err := l.Connect(lab.End{Namespace: w.host, Name: "core0", Addrs: addrs("1"), MTU: 1700},
+		lab.End{Namespace: w.peer, Name: "eth0", Addrs: addrs("2"), MTU: 1700, Plain: true}); err != nil {
+		t.Fatal(err)
+	}
+	box, err := w.host.Box(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Start(context.Background(), sessions); err != nil {
+		t.Fatal(err)
+	}
+	waitForTunnels(t, box)
+	return w
+}
+
+// TestThroughBox sends through a running xwire, for sessions of every kind. Each way has a world of
+// its own, for a queue that had a source cannot have a sink in the same process.
+func TestThroughBox(t *testing.T) {
+	program, err := lab.Build(context.Background(), t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []Side{Access, Core} {
+		t.Run(string(in), func(t *testing.T) {
+			cfg, w := loadSessions(t), newWorld(t, program)
+			hostMAC, err := w.host.MAC("core0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			macs := MACs{Src: l2tp.MAC{2, 0, 0, 0, 0, 9}, Dst: l2tp.MAC(hostMAC)}
+			from, to, out := w.customer, w.peer, Core
+			if in == Core {
+				from, to, out = w.peer, w.customer, Access
+			}
+			sending, err := NewPlan(cfg, in, true, macs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			receiving, err := NewPlan(cfg, out, false, macs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent, r := exchange(t, to, from,
+				SinkConfig{Interface: index(t, to, "eth0"), Plan: receiving, Flows: 6},
+				SourceConfig{Interface: index(t, from, "eth0"), Plan: sending, MACs: macs, Flows: 2, Mix: traffic.IMIX, Run: 5, Rate: 10_000, Count: 3000})
+			if r.Frames != sent.Frames || r.Lost != 0 || r.Duplicates+r.Reordered+r.Corrupt+r.Misdelivered != 0 || r.EndedFlows != 6 {
+				t.Errorf("sent %+v\nreceived %+v", sent, r)
+			}
+		})
+	}
+}
+
+// waitForTunnels waits until both next hops are known.
+func waitForTunnels(t *testing.T, box *lab.Box) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); ; {
+		var status struct {
+			TunnelsUp int `json:"tunnels_up"`
+		}
+		if err := box.Show(context.Background(), &status); err != nil {
+			t.Fatal(err)
+		}
+		if status.TunnelsUp == 2 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d tunnels of 2 are up", status.TunnelsUp)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
