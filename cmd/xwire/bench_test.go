@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"xwire/bench/lab"
+)
+
+// benchLimit is what a small measurement may take on a busy machine.
+const benchLimit = time.Minute
+
+// bench calls the command in process.
+func bench(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), benchLimit)
+	defer cancel()
+	var out, errs bytes.Buffer
+	status = (&env{stdout: &out, stderr: &errs}).execute(ctx, append([]string{"bench"}, args...))
+	return status, out.String(), errs.String()
+}
+
+// lastLine decodes the last line of a standard output.
+func lastLine(t *testing.T, out string, v any) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), v); err != nil {
+		t.Fatalf("%v in the last line of\n%s", err, out)
+	}
+}
+
+type benchResults struct {
+	Results []map[string]any `json:"results"`
+	Machine map[string]any   `json:"machine"`
+}
+
+func (r *benchResults) check(t *testing.T, cases []string, keys ...string) {
+	t.Helper()
+	var got []string
+	for _, v := range r.Results {
+		for _, k := range append(keys, "case", "size", "spread_percent") {
+			if _, ok := v[k]; !ok {
+				t.Errorf("no %q in %v", k, v)
+			}
+		}
+		name, _ := v["case"].(string)
+		got = append(got, name)
+	}
+	if !slices.Equal(got, cases) {
+		t.Errorf("cases %v, want %v", got, cases)
+	}
+	if r.Machine["cpu"] == "" || r.Machine["kernel"] == "" {
+		t.Errorf("machine %v", r.Machine)
+	}
+}
+
+func TestBenchCore(t *testing.T) {
+	args := []string{"core", "--quick", "--encap", "udp6", "--size", "512", "--frames", "128", "--sessions", "500", "--rounds", "1", "--window", "100us", "--cpu", "-1"}
+	status, out, errs := bench(t, append(args, "--json")...)
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, errs)
+	}
+	var r benchResults
+	lastLine(t, out, &r)
+	r.check(t, []string{"pair", "encap", "decap"}, "encap", "sessions", "ns_per_packet", "gross_ns_per_packet", "frames")
+	if strings.Count(errs, "ns\n") != 3 {
+		t.Errorf("no progress: %s", errs)
+	}
+	_, out, _ = bench(t, args...)
+	if !strings.Contains(out, "BenchmarkDecap/encap=udp6/size=512/sessions=500/frames=128/cookie=8\t") {
+		t.Errorf("no line for benchstat in\n%s", out)
+	}
+}
+
+func TestBenchVeth(t *testing.T) {
+	status, out, errs := bench(t, "veth", "--size", "imix", "--rounds", "1", "--window", "20ms", "--case", "decap", "--back-to-back=false", "--json")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, errs)
+	}
+	var r benchResults
+	lastLine(t, out, &r)
+	r.check(t, []string{"forward", "decap"}, "mpps", "ratio", "mode")
+}
+
+// TestBenchGenerateAndSink runs both programs at the two ends of a veth pair.
+func TestBenchGenerateAndSink(t *testing.T) {
+	program, err := lab.Build(context.Background(), t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lab.New(lab.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, err := l.Namespace("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Namespace("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Connect(lab.End{Namespace: a, Name: "w0"}, lab.End{Namespace: b, Name: "w1"}); err != nil {
+		t.Fatal(err)
+	}
+	var received lockedBuffer
+	sink, err := b.Start(lab.Program{Path: program, Output: &received,
+		Args: []string{"bench", "sink", "--interface", "w1", "--flows", "3", "--until-ended", "--duration", "20s", "--json"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(received.String(), "receiving on w1"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the sink does not receive: %s", received.String())
+		}
+	}
+	out, err := a.Command(program, "bench", "generate", "--interface", "w0", "--flows", "3", "--size", "imix", "--rate", "20000", "--count", "3000", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Wait(); err != nil {
+		t.Fatalf("sink: %v: %s", err, received.String())
+	}
+	var s, r struct {
+		Frames, Lost, Corrupt uint64
+		EndedFlows            int              `json:"ended_flows"`
+		Each                  []map[string]any `json:"each_second"`
+	}
+	lastLine(t, out, &s)
+	lastLine(t, received.String(), &r)
+	if s.Frames != 3000 || r.Frames != s.Frames || r.Lost != 0 || r.Corrupt != 0 || r.EndedFlows != 3 || len(r.Each) == 0 {
+		t.Errorf("sent %+v, received %+v", s, r)
+	}
+}
+
+func TestBenchWrongCalls(t *testing.T) {
+	for _, args := range [][]string{
+		{}, {"core", "--size", "63"}, {"core", "--encap", "gre"}, {"core", "--case", "both"}, {"veth", "--size", "big"},
+		{"veth", "--case", "snabb"}, {"veth", "--sink", "drain"}, {"generate"}, {"generate", "--size", "9000", "--interface", "lo"},
+		{"sink"}, {"sink", "--interface", "lo", "--side", "core"}, {"generate", "--interface", "lo", "--dst", "mac"},
+	} {
+		if status, _, errs := bench(t, args...); status != statusUsage {
+			t.Errorf("bench %v: status %d, want %d: %s", args, status, statusUsage, errs)
+		}
+	}
+}
+
+// lockedBuffer takes a process's output while the test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
