@@ -17,6 +17,17 @@ const (
 	PeerRouterOS PeerKind = "routeros" // MikroTik RouterOS 7
 )
 
+// comment is the system's comment mark, empty for a system that is not known.
+func (k PeerKind) comment() string {
+	switch k {
+	case PeerLinux, PeerRouterOS:
+		return "#"
+	case PeerCisco:
+		return "!"
+	}
+	return ""
+}
+
 // PeerCommands returns the commands for the other ends of all enabled tunnels.
 func (c *Config) PeerCommands(kind PeerKind, cookies bool) (string, error) {
 	var all []string
@@ -28,7 +39,12 @@ func (c *Config) PeerCommands(kind PeerKind, cookies bool) (string, error) {
 		}
 		text, err := t.PeerCommands(kind, cookies)
 		if err != nil {
-			return "", err
+			if kind.comment() == "" {
+				return "", err
+			}
+			// A tunnel that such a peer cannot have does not hide the others.
+			all = append(all, fmt.Sprintf("%s %v\n", kind.comment(), err))
+			continue
 		}
 		if first, again := sockets[t.Peer]; !again {
 			sockets[t.Peer] = t.Name
