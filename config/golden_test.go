@@ -67,8 +67,12 @@ func TestPeerCommands(t *testing.T) {
 		}
 		golden(t, "peer-cisco-"+name+".txt", []byte(text))
 	}
-	if _, err := c.PeerCommands(PeerCisco, false); err == nil || !strings.Contains(err.Error(), `tunnel "oslo"`) {
+	if _, err := c.Tunnel("oslo").PeerCommands(PeerCisco, false); err == nil || !strings.Contains(err.Error(), `tunnel "oslo"`) {
 		t.Errorf("PeerCommands(cisco) over UDP = %v, want an error that names the tunnel", err)
+	}
+	text, err := c.PeerCommands(PeerCisco, false)
+	if err != nil || !strings.Contains(text, `! tunnel "oslo": Cisco carries`) || !strings.Contains(text, "tunnel paris") {
+		t.Errorf("PeerCommands(cisco) of all = %q, %v, want paris's commands and a comment for oslo", text, err)
 	}
 	if _, err := c.PeerCommands("junos", false); err == nil || !strings.Contains(err.Error(), `use "linux", "cisco" or "routeros"`) {
 		t.Errorf("PeerCommands(junos) = %v, want an error that names what there is", err)
