@@ -75,7 +75,8 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 			cookie &= 1<<(8*d.rxCookieLen%64) - 1
 		}
 		inner := uint32(l.at) + uint32(d.rxLen)
-		limit := uint32(t.ports[d.port%MaxPorts].state.Load() >> 32)
+		state := t.ports[d.port%MaxPorts].state.Load()
+		limit := uint32(state >> 32)
 		if cookie != d.rxCookie[0] || n > limit ||
 			d.kinds&kindDefaultSublayer != 0 && b[inner-4]&^0x40 != 0 ||
 			l.class.udp() && b[l.at-6]|b[l.at-5] != 0 || l.class == classUDP6 && !tun.zeroRx {
@@ -83,6 +84,10 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 			continue
 		}
 		if d.decapOp != decapAsIs && !d.tagsQuick(b[inner:l.end]) {
+			f.decapSlowly(mem, b, fr, l, d, tun, now)
+			continue
+		}
+		if state&portMixed != 0 && t.foreign(d, state, b[inner:l.end]) {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
@@ -200,13 +205,17 @@ func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tu
 	if d.port == NoPort {
 		return DropNoAC
 	}
+	state := f.table.ports[d.port%MaxPorts].state.Load()
+	if state&portMixed != 0 && f.table.foreign(d, state, mem[addr:addr+uint64(n)]) {
+		return DropVLANMismatch
+	}
 	if d.decapOp != decapAsIs {
 		var why Drop
 		if addr, n, why = retagDecap(mem, addr, n, d); why != dropNone {
 			return why
 		}
 	}
-	if limit := uint32(f.table.ports[d.port%MaxPorts].state.Load() >> 32); n > limit {
+	if limit := uint32(state >> 32); n > limit {
 		_, tags, _ := l2tp.Ethernet(mem[addr : addr+uint64(n)]).Tags()
 		if n > limit+uint32(tags)*l2tp.TagLen {
 			return DropOversizeAC

@@ -205,8 +205,9 @@ func (f *Forwarder) learnDecap(head *[longView]byte, tags uint64, fr *Frame, l *
 		at: uint32(l.at), inner: uint32(inner),
 		d: d, c: f.counters.at(d.slot),
 	}
-	m.learnTags(d, tags)
-	limit := min(f.table.ports[fr.Out%MaxPorts].state.Load()>>32, 1<<16)
+	state := f.table.ports[fr.Out%MaxPorts].state.Load()
+	m.learnTags(d, tags, state)
+	limit := min(state>>32, 1<<16)
 	largest := int(limit) - int(m.pushes) + int(m.pops)
 	if largest < streakMin || d.defaultSublayer() && head[inner-4]&0x0f != 0 { // reserved bits are counted the long way
 		return
@@ -271,13 +272,13 @@ func (f *Forwarder) learnDecap(head *[longView]byte, tags uint64, fr *Frame, l *
 	}
 }
 
-// learnTags says what is looked at and done in the inner frame, whose bytes 12 to 20 are tags.
-func (m *decapStreak) learnTags(d *session, tags uint64) {
+// learnTags says what is looked at and done in the inner frame, whose bytes 12 to 20 are tags, and
+// which leaves by a port with this state.
+func (m *decapStreak) learnTags(d *session, tags, state uint64) {
 	const typ, tag = 0xffff, 0xff0fffff // little-endian; a tag without PCP and DEI
 	const both = tag<<32 | tag
 	tpidC := uint64(bits.ReverseBytes16(l2tp.TPIDC))
 	swap := func(v uint16) uint64 { return uint64(bits.ReverseBytes16(v)) }
-	m.check = d.decapOp != decapAsIs
 	switch d.decapOp {
 	case decapCheckUntagged:
 		m.tagMask = typ
@@ -299,7 +300,9 @@ func (m *decapStreak) learnTags(d *session, tags uint64) {
 	case decapRewriteOuter:
 		m.tagMask = typ
 	}
+	m.tagMask |= d.foreignMask(state, tags)
 	m.tagWant = tags & m.tagMask
+	m.check = d.decapOp != decapAsIs || m.tagMask != 0
 	switch d.decapOp {
 	case decapRewriteOuter:
 		m.retag, m.pops, m.pushes = true, l2tp.TagLen, l2tp.TagLen

@@ -75,7 +75,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropRuntInner:        {"runt_inner", "The frame inside is shorter than an Ethernet header."},
 	DropNoAC:             {"no_ac", "The session has no attachment circuit at present."},
 	DropVLANMissing:      {"vlan_missing", "The frame inside has no VLAN tag where the session wants one."},
-	DropVLANMismatch:     {"vlan_mismatch", "The frame inside has another VLAN tag than the session's."},
+	DropVLANMismatch:     {"vlan_mismatch", "The frame inside has another VLAN tag than the session's, or tags that are another session's."},
 	DropOversizeAC:       {"oversize_ac", "The frame inside is larger than its attachment circuit's port can send."},
 }
 

@@ -154,6 +154,16 @@ func dropCases(t testing.TB) []dropCase {
 		{why: DropVLANMissing, name: "untagged", port: 0, frame: patch(a, sublayer+4+12, 8, 0)},
 		{why: DropVLANMissing, name: "tag cut off by the length", port: 0, frame: patch(a, 16, 0, 20+16+16)},
 		{why: DropVLANMismatch, name: "another VLAN", port: 0, frame: patch(a, sublayer+4+15, 99)},
+		{why: DropVLANMismatch, name: "another session's pair", port: 0, frame: patch(a, sublayer+4+16, 0x81, 0, 0, 20), change: func(x *Table) {
+			s, _ := x.Session(2)
+			s.SID, s.AC.VLAN = 300, VLANMatch{Kind: VLANQinQ, Lo: 100, C: 20}
+			x.AddSession(s)
+		}},
+		{why: DropVLANMismatch, name: "another session's VLAN", port: 0, frame: patch(a, sublayer+4+15, 101), change: func(x *Table) {
+			s, _ := x.Session(1)
+			s.AC.VLAN = VLANMatch{}
+			x.SetSession(1, s)
+		}},
 		{why: DropOversizeAC, name: "one byte too long for the port", port: 0, frame: longInner},
 	}
 }

@@ -14,7 +14,8 @@ type port struct {
 }
 
 const (
-	portCore = 1 << iota
+	portCore  = 1 << iota
+	portMixed // some of its sessions could send frames that are another's: see owner.go
 	portAll
 	portUntagged
 	portVLAN // any outer identifier, QinQ included
@@ -27,6 +28,7 @@ const noLimit = 1<<32 - 1
 
 // attachments is the control plane's side of a port.
 type attachments struct {
+	sharing       sharing
 	spec          PortSpec
 	all, untagged uint32 // session records
 	vlans, qinq   int    // sessions, the second among the first
@@ -39,6 +41,9 @@ func (a *attachments) publish(p *port) {
 	}
 	if a.spec.Core {
 		state |= portCore
+	}
+	if a.mixed() {
+		state |= portMixed
 	}
 	if a.all != 0 {
 		state |= portAll

@@ -335,7 +335,7 @@ func (r *reference) decap(frame []byte) outcome {
 		if !sumThere && src.Is6() && !t.UDPZeroChecksumRx {
 			return dropped(DropUDPZeroChecksum)
 		}
-		o := r.deliver(&s, message[4:], bytes)
+		o := r.deliver(id, &s, message[4:], bytes)
 		o.session = id
 		if o.why == DropShort && o.port == NoPort {
 			o.session, o.invalid = 0, s.Tunnel
@@ -381,7 +381,7 @@ func (r *reference) stranger(src, dst netip.Addr, encap l2tp.Encap, sport, dport
 }
 
 // deliver takes what follows the session id to the attachment circuit.
-func (r *reference) deliver(s *SessionSpec, m []byte, bytes uint64) (o outcome) {
+func (r *reference) deliver(id SessionID, s *SessionSpec, m []byte, bytes uint64) (o outcome) {
 	o.port = NoPort
 	cookieLen := 0
 	if s.RxCookieCount > 0 {
@@ -434,6 +434,10 @@ func (r *reference) deliver(s *SessionSpec, m []byte, bytes uint64) (o outcome) 
 	}
 	frame, o.why = refRetag(s, frame)
 	if o.why != dropNone {
+		return o
+	}
+	if owner, other := r.attachment(s.AC.Port, frame); other != nil && owner != id {
+		o.why = DropVLANMismatch
 		return o
 	}
 	if mtu := r.ports[s.AC.Port].MTU; mtu > 0 && len(frame) > mtu+14+4*len(tagsOf(frame)) {

@@ -101,6 +101,7 @@ func (t *Table) attach(record uint32, d *session, by int) {
 		return
 	}
 	a := &t.attached[d.port]
+	a.sharing.count(d, by)
 	switch d.vlanKind() {
 	case VLANAll:
 		a.all = record

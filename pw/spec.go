@@ -75,7 +75,8 @@ const (
 
 // VLANMatch is a set of frames by their tags. Tag protocol identifiers 0x8100, 0x88a8 and 0x9100
 // are all taken for tags. Of several sessions on a port the most particular gets the frame: QinQ
-// before single and range, these and untagged before all.
+// before single and range, these and untagged before all. No other session may send it: decap drops
+// what would leave with tags of which another session of the port is to get the frames.
 type VLANMatch struct {
 	Kind  VLANKind
 	Lo    uint16 // 1 to 4094
