@@ -25,15 +25,16 @@ func (t *Table) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
 			return true
 		}
 		if outer == 0 && state&portUntagged != 0 {
-			l.record = uint32(t.ports[p%MaxPorts].catch.Load() >> 32)
-			return true
+			// The session may have gone since state was read: then record is 0.
+			if l.record = uint32(t.ports[p%MaxPorts].catch.Load() >> 32); l.record != 0 {
+				return true
+			}
 		}
 	}
 	if state&portAll != 0 {
 		l.record = uint32(t.ports[p%MaxPorts].catch.Load())
-		return true
 	}
-	return false
+	return l.record != 0
 }
 
 // resolveAC goes on looking when the record found was not the key's: behind it, then without the

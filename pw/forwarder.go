@@ -230,7 +230,7 @@ func (f *Forwarder) fetch(lot []lookup, x *index) {
 			continue
 		}
 		if int(l.place) < len(entries) {
-			if e := atomic.LoadUint64(&entries[l.place]); uint32(e>>32) == l.tag {
+			if e := atomic.LoadUint64(&entries[l.place]); uint32(e>>32) == l.tag && e != removed {
 				l.record = uint32(e)
 				continue
 			}
