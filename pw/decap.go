@@ -87,7 +87,7 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
-		if state&portMixed != 0 && t.foreign(d, state, b[inner:l.end]) {
+		if state&portOverlaps != 0 && t.foreign(d, state, b[inner:l.end]) {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
@@ -206,7 +206,7 @@ func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tu
 		return DropNoAC
 	}
 	state := f.table.ports[d.port%MaxPorts].state.Load()
-	if state&portMixed != 0 && f.table.foreign(d, state, mem[addr:addr+uint64(n)]) {
+	if state&portOverlaps != 0 && f.table.foreign(d, state, mem[addr:addr+uint64(n)]) {
 		return DropVLANMismatch
 	}
 	if d.decapOp != decapAsIs {

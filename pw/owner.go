@@ -11,7 +11,7 @@ import (
 // same question the other way round: a frame that would leave with tags of which encap says that
 // they are another session's is dropped, or one customer could send into another's circuit. Only
 // sessions for all, single and range can have such frames. On a port where none of those frames
-// can be another's, which is one without portMixed, nobody asks.
+// can be another's, which is one without portOverlaps, nobody asks.
 
 // sharing counts the sessions of a port by outer identifier.
 type sharing struct {
@@ -57,7 +57,7 @@ func (d *session) mixable() bool {
 	return k == VLANAll || k == VLANSingle || k == VLANRange
 }
 
-// foreign tells whether the frame b that came for d, whose port has portMixed in its state, would
+// foreign tells whether the frame b that came for d, whose port has portOverlaps in its state, would
 // leave with the tags of another session. b has its tags as the peer sent them, and at least an
 // Ethernet header. What d refuses for its tags anyway is not asked.
 func (t *Table) foreign(d *session, state uint64, b []byte) bool {
@@ -118,7 +118,7 @@ func (t *Table) owned(k acKey) bool {
 // with the same bits there gets the same answer.
 func (d *session) foreignMask(state, tags uint64) (mask uint64) {
 	const typ, vid = 0xffff, 0xff0f0000
-	if state&portMixed == 0 || !d.mixable() {
+	if state&portOverlaps == 0 || !d.mixable() {
 		return 0
 	}
 	mask = typ

@@ -103,7 +103,7 @@ func TestWholePortLooksAtNoTags(t *testing.T) {
 		t.Errorf("streak of port %d, check %v, mask %x", m.in, m.check, m.tagMask)
 	}
 	for p := range uint16(3) {
-		if h.table.ports[p].state.Load()&portMixed != 0 {
+		if h.table.ports[p].state.Load()&portOverlaps != 0 {
 			t.Errorf("port %d is mixed", p)
 		}
 	}
@@ -136,7 +136,7 @@ func TestPortIsMixedWhileSessionsOverlap(t *testing.T) {
 				}
 			}
 			for p, want := range want {
-				if got := w.table.ports[p].state.Load()&portMixed != 0; got != want {
+				if got := w.table.ports[p].state.Load()&portOverlaps != 0; got != want {
 					t.Fatalf("seed %d: port %d mixed: %v, want %v: %+v", seed, p, got, want, w.ref.sessions)
 				}
 			}

@@ -14,8 +14,8 @@ type port struct {
 }
 
 const (
-	portCore  = 1 << iota
-	portMixed // some of its sessions could send frames that are another's: see owner.go
+	portCore     = 1 << iota
+	portOverlaps // some of its sessions could send frames that are another's: see owner.go
 	portAll
 	portUntagged
 	portVLAN // any outer identifier, QinQ included
@@ -43,7 +43,7 @@ func (a *attachments) publish(p *port) {
 		state |= portCore
 	}
 	if a.mixed() {
-		state |= portMixed
+		state |= portOverlaps
 	}
 	if a.all != 0 {
 		state |= portAll
