@@ -39,6 +39,9 @@
 // all, then the rewriting, so that cache misses overlap. Frames of one session keep their order,
 // because a streak ends where the first other frame of the burst stands.
 //
+// Spread tells which worker is to process a frame where few receive for many: by what names its
+// session, so that the session's frames stay together.
+//
 // What is uncommon (tags to be rewritten outside of streaks, UDP checksums, odd lengths, a second
 // cookie, whatever will be dropped) leaves these loops for functions that do everything in the
 // order of the bytes on the wire: encap, parseOuter, decap. They are the ones to read first.

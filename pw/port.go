@@ -20,6 +20,7 @@ const (
 	portUntagged
 	portVLAN // any outer identifier, QinQ included
 	portQinQ
+	portSeveral // some of its sessions have several VLANs, or what pairs leave of one
 
 	portAttached = portAll | portUntagged | portVLAN
 )
@@ -31,7 +32,8 @@ type attachments struct {
 	sharing       sharing
 	spec          PortSpec
 	all, untagged uint32 // session records
-	vlans, qinq   int    // sessions, the second among the first
+	vlans         int    // sessions
+	qinq, ranges  int    // among them
 }
 
 func (a *attachments) publish(p *port) {
@@ -56,6 +58,9 @@ func (a *attachments) publish(p *port) {
 	}
 	if a.qinq != 0 {
 		state |= portQinQ
+	}
+	if a.ranges != 0 || a.qinq != 0 && a.qinq != a.vlans {
+		state |= portSeveral
 	}
 	p.catch.Store(uint64(a.untagged)<<32 | uint64(a.all))
 	p.state.Store(state)

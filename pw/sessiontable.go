@@ -110,6 +110,9 @@ func (t *Table) attach(record uint32, d *session, by int) {
 	case VLANQinQ:
 		a.qinq += by
 		a.vlans += by
+	case VLANRange:
+		a.ranges += by
+		a.vlans += by
 	default:
 		a.vlans += by
 	}
