@@ -27,6 +27,14 @@
 // more frames than a ring has entries, so that neither the RX nor the completion ring overflows
 // and no port can drain the pool.
 //
+// # Few queues, many workers
+//
+// A network card spreads frames over its queues by their outer addresses, so a tunnel's all come by
+// one. On a port with PortConfig.Spread and fewer queues than workers, the queue's worker asks its
+// handler, a [Spreader], who is to process each frame, and puts the descriptors into the others'
+// inboxes; what they have processed leaves as ever, by a socket of their own or by another hand-over.
+// Fill and completion rings stay with their one owner.
+//
 // # The lifetime rule that bites
 //
 // A socket closed is not a queue released: a zero-copy driver may write into its frames until the

@@ -44,7 +44,7 @@ func (d Drop) Help() string {
 	case DropTxNoPort:
 		return "There is no such output port (any more)."
 	case DropInboxFull:
-		return "The worker that owns the output queue does not keep up."
+		return "The worker that owns the output queue, or that is to process the frame, does not keep up."
 	case DropFrameTooLong:
 		return "The frame does not fit its chunk of the arena, or has no length."
 	}

@@ -109,6 +109,7 @@ func (f *Fabric) newWorker(index int, wc WorkerConfig, cfg FabricConfig, clock c
 		index: index, cpu: wc.CPU, fabric: f, handler: wc.Handler, clock: clock,
 		memory: f.arena.mem, owners: f.owners, shift: f.arena.shift, batch: cfg.Batch, held: cfg.Held,
 		in:       make([]Frame, cfg.Batch),
+		to:       make([]uint8, cfg.Batch),
 		out:      make([]Frame, 0, 4*cfg.Batch),
 		posted:   make([]bool, len(cfg.Workers)),
 		inboxes:  make([]*inbox, len(cfg.Workers)),
@@ -119,6 +120,7 @@ func (f *Fabric) newWorker(index int, wc WorkerConfig, cfg FabricConfig, clock c
 		bell:     [8]byte{0: 1, 7: 1}, // above zero in either byte order
 	}
 	w.cache.depot = f.depot
+	w.spreader, _ = wc.Handler.(Spreader)
 	stray := &portCounters{}
 	for i := range w.ports {
 		w.ports[i] = stray

@@ -39,6 +39,9 @@ func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
 	if err := open(); err != nil {
 		return wrap(err)
 	}
+	for _, q := range p.queues {
+		q.spread = cfg.spread(len(f.workers))
+	}
 	f.mu.Lock()
 	a := f.account(p.index)
 	f.ports = append(f.ports, p)

@@ -24,6 +24,7 @@ type PortConfig struct {
 	RingSize  uint32   // entries of each ring, a power of two from 64 to 16384; 0 means 2048
 	Quota     int      // most frames its rings may tie up; 0: two rings full for each queue
 	Workers   []int    // which worker has which of Queues; nil: worker queue mod workers
+	Spread    bool     // with fewer queues than workers, frames go to the workers that a Spreader names
 }
 
 // Socket is a bound AF_XDP socket, for the steering program's XSKMAP. The descriptor stays the

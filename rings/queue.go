@@ -7,6 +7,7 @@ type queue struct {
 	number     uint32
 	worker     int
 	slot       uint16
+	spread     bool // frames received go to the workers that the handler names
 	mute       bool // the interface does not send on it; the kernel would leave its TX ring alone for ever
 	fill       *fillRing
 	completion *completionRing

@@ -74,23 +74,28 @@ func (w *worker) forward(f Frame, handOver bool) {
 
 // pass hands a frame to the worker that owns the output queue.
 func (w *worker) pass(c *portCounters, e *egress, f Frame, handOver bool) {
-	frame := uint32(f.Addr >> w.shift)
 	if e.via == nil || !handOver {
-		w.drop(c, frame, DropTxNoPort)
+		w.drop(c, uint32(f.Addr>>w.shift), DropTxNoPort)
 		return
 	}
+	w.give(c, e.via, e.target, f)
+}
+
+// give puts a frame that the worker owns into another's inbox.
+func (w *worker) give(c *portCounters, via *inbox, target *worker, f Frame) {
+	frame := uint32(f.Addr >> w.shift)
 	// The other worker may have the frame as soon as it is put.
 	w.owners[frame] = ownerInbox
-	if !e.via.put(f) {
+	if !via.put(f) {
 		w.drop(c, frame, DropInboxFull)
 		return
 	}
-	if e.via.pressing() { // do not wait for the round's end, or there is no room for the rest of it
-		e.via.publish()
-		e.target.wake()
-	} else if !w.posted[e.target.index] {
-		w.posted[e.target.index] = true
-		w.unposted = append(w.unposted, e.target)
+	if via.pressing() { // do not wait for the round's end, or there is no room for the rest of it
+		via.publish()
+		target.wake()
+	} else if !w.posted[target.index] {
+		w.posted[target.index] = true
+		w.unposted = append(w.unposted, target)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 
 // WorkerConfig describes one worker.
 type WorkerConfig struct {
-	CPU     int // to pin it to; negative: not pinned. CPUs may repeat
-	Handler Handler
+	CPU     int     // to pin it to; negative: not pinned. CPUs may repeat
+	Handler Handler // a Spreader for ports with Spread
 }
 
 // egress is a worker's way to a port: a socket of its own, or another worker's inbox.
@@ -27,11 +27,12 @@ type egress struct {
 // but the fields below the line belong to its goroutine while it runs, and to the control side,
 // under mu, while it does not.
 type worker struct {
-	index   int
-	cpu     int
-	fabric  *Fabric
-	handler Handler
-	clock   clock
+	index    int
+	cpu      int
+	fabric   *Fabric
+	handler  Handler
+	spreader Spreader // the handler, if it is one
+	clock    clock
 
 	memory []byte
 	owners []owner
@@ -45,6 +46,7 @@ type worker struct {
 	egress    [maxPorts]egress
 	ports     [maxPorts + 1]*portCounters
 	in, out   []Frame
+	to        []uint8   // by frame of in: who is to process it
 	unsent    []*socket // with descriptors that no kick has told of
 	unposted  []*worker // with frames in our inbox to them that are not published
 	posted    []bool    // by worker: is on unposted
@@ -192,8 +194,13 @@ func (w *worker) receive(s *socket, now int64) int {
 	q.receiving -= n
 	c := w.ports[port]
 	c.received.add(uint64(n))
-	c.taken.add(uint64(len(in)))
-	w.process(in, now)
+	if q.spread && w.spreader != nil {
+		in = w.hand(c, in)
+	}
+	if len(in) > 0 {
+		c.taken.add(uint64(len(in)))
+		w.process(in, now)
+	}
 	return int(n)
 }
 
