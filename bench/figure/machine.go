@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/safchain/ethtool"
 	"golang.org/x/sys/unix"
 )
 
@@ -73,4 +74,19 @@ func (m Machine) String() string {
 		kind = "virtual machine"
 	}
 	return fmt.Sprintf("%s, %d CPUs, %s, Linux %s %s, %s, load %.1f", m.CPU, m.CPUs, kind, m.Kernel, m.Arch, m.Go, m.Load)
+}
+
+// Driver is the name of the driver of an interface of the calling thread's namespace; empty if the
+// kernel does not tell.
+func Driver(name string) string {
+	e, err := ethtool.NewEthtool()
+	if err != nil {
+		return ""
+	}
+	defer e.Close()
+	driver, err := e.DriverName(name)
+	if err != nil {
+		return ""
+	}
+	return driver
 }

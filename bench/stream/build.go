@@ -71,3 +71,17 @@ func (x *builder) frame(b []byte, size int, number uint64, time int64) []byte {
 	}
 	return l.outer.Append(b, inner)
 }
+
+// Sample is a frame of the plan's first session, and where its body begins, behind the inner
+// EtherType. checksum tells that a UDP checksum covers the body.
+func (p *Plan) Sample(macs MACs, size int) (frame []byte, bodyAt int, checksum bool) {
+	x := newBuilder(p, macs, 1, traffic.Mix{size}, 1)
+	frame = x.next(nil, 0)
+	l := &p.lanes[0]
+	bodyAt = len(l.innerHeader(nil, macs, 0))
+	if l.outer != nil {
+		bodyAt += l.outer.Overhead()
+		checksum = l.outer.Checksum
+	}
+	return frame, bodyAt, checksum
+}

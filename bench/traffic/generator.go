@@ -17,7 +17,13 @@ const (
 	liveFrames = 1 << 1 // BPF_F_TEST_XDP_LIVE_FRAMES
 	headBytes  = 64
 	maxMix     = 16
+	maxStampAt = 255
 	noEnd      = 1 << 31
+	pacedBatch = 16
+	fraction   = 16 // bits of the program's times behind the nanosecond
+	// patience is how far a paced generator may fall behind and catch up: a burst that any ring takes.
+	// What it misses beyond that it does not send.
+	patience = 50 * time.Microsecond
 )
 
 // Generator sends frames out of an interface from one CPU, by BPF_PROG_RUN with live frames: there
@@ -49,7 +55,9 @@ func (g *Generator) Close() error { return g.objects.Close() }
 type Load struct {
 	Ifindex int
 	Frames  [][]byte
-	Count   uint64        // frames; 0: until Limit
+	Rate    float64       // frames a second, evenly spaced; 0: as fast as can be
+	StampAt int           // where number and time go in each frame; 0: nowhere
+	Count   uint64        // frames, of a load without a rate; 0: until Limit
 	Limit   time.Duration // the longest that the run may take
 }
 
@@ -95,7 +103,12 @@ func (g *Generator) begin(l Load) (*run, error) {
 		}
 	}
 	options := ebpf.RunOptions{Data: longest, Repeat: noEnd, Flags: liveFrames}
-	if l.Count > 0 {
+	if l.Rate > 0 {
+		// Until a frame's time has come the program throws frames away; frames that go leave at the end
+		// of a batch, so short batches keep time better.
+		options.BatchSize = pacedBatch
+	}
+	if l.Count > 0 && l.Rate == 0 {
 		options.Repeat = uint32(min(l.Count, noEnd))
 	}
 	r := &run{program: program, thread: make(chan int, 1), done: make(chan error, 1)}
@@ -141,6 +154,9 @@ func (r *run) end() error {
 }
 
 func (g *Generator) set(l Load) error {
+	if l.StampAt < 0 || l.StampAt > maxStampAt {
+		return fmt.Errorf("stamp at byte %d: not before %d", l.StampAt, maxStampAt)
+	}
 	if len(l.Frames) == 0 || len(l.Frames) > maxMix {
 		return fmt.Errorf("%d frames: not from 1 to %d", len(l.Frames), maxMix)
 	}
@@ -158,14 +174,26 @@ func (g *Generator) set(l Load) error {
 	if mix == 1 {
 		mix = 0
 	}
+	interval := uint64(0)
+	if l.Rate > 0 {
+		interval = uint64(1e9 / l.Rate * (1 << fraction))
+	}
 	o := &g.objects
-	return errors.Join(o.OutIfindex.Set(uint32(l.Ifindex)), o.Mix.Set(mix), o.MixLen.Set(lengths), o.MixHead.Set(heads),
+	return errors.Join(o.Interval.Set(interval), o.Patience.Set(uint64(patience)<<fraction), o.StampAt.Set(uint32(l.StampAt)),
+		o.Began.Set(uint64(0)), o.Due.Set(uint64(0)), o.Late.Set(uint64(0)),
+		o.OutIfindex.Set(uint32(l.Ifindex)), o.Mix.Set(mix), o.MixLen.Set(lengths), o.MixHead.Set(heads),
 		o.NextSize.Set(uint32(0)), o.Generated.Set(uint64(0)))
 }
 
 // Generated is the frames of the running or last run that were given to the interface.
 func (g *Generator) Generated() (n uint64, err error) {
 	err = g.objects.Generated.Get(&n)
+	return n, err
+}
+
+// Late is the frames of the last run that its rate wanted and the CPU had no time for.
+func (g *Generator) Late() (n uint64, err error) {
+	err = g.objects.Late.Get(&n)
 	return n, err
 }
 

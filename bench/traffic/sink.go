@@ -90,6 +90,8 @@ type Arrived struct {
 	Frames uint64
 	Bytes  uint64
 	Other  uint64 // of other sizes than wanted
+	// Reordered is frames with a stamp behind one of a higher number.
+	Reordered uint64
 }
 
 // Arrived reads the counters.
@@ -104,6 +106,16 @@ func (s *Sink) Arrived() (a Arrived, err error) {
 		a.Frames += c.Frames
 		a.Bytes += c.Bytes
 		a.Other += c.Other
+		a.Reordered += c.Reordered
 	}
 	return a, nil
+}
+
+// ReadStamps has the sink look at the stamps of frames, at a byte of what arrives, from number 0 on;
+// 0 ends that.
+func (s *Sink) ReadStamps(at int) error {
+	if at < 0 || at > maxStampAt {
+		return fmt.Errorf("stamp at byte %d: not before %d", at, maxStampAt)
+	}
+	return errors.Join(s.objects.Ahead.Set(uint64(0)), s.objects.ReadAt.Set(uint32(at)))
 }

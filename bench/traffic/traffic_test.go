@@ -2,12 +2,14 @@ package traffic
 
 import (
 	"bytes"
+	"math/bits"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"xwire/l2tp"
 )
@@ -107,5 +109,34 @@ func TestPacket(t *testing.T) {
 		if tt.o.Overhead()+len(inner) != len(got) {
 			t.Errorf("%s: overhead %d, the packet has %d bytes", tt.name, tt.o.Overhead(), len(got))
 		}
+	}
+}
+
+// stepOf is the step that lab.c counts a latency in.
+func stepOf(d time.Duration) int {
+	if d < 1<<stepBits {
+		return int(max(d, 0))
+	}
+	shift := bits.Len64(uint64(d)) - 1 - stepBits
+	return shift<<stepBits + int(d>>shift)
+}
+
+// TestSteps holds the middle of each step against what is counted there.
+func TestSteps(t *testing.T) {
+	for _, d := range []time.Duration{0, 1, 31, 32, 63, 64, 65, 127, 128, 1000, 123456, 1 << 30, 1<<40 - 1} {
+		middle := middleOf(stepOf(d))
+		if diff := (middle - d).Abs(); diff > d>>stepBits {
+			t.Errorf("%d ns is counted in the step of %d ns", d, middle)
+		}
+		if stepOf(middle) != stepOf(d) {
+			t.Errorf("%d ns: step %d, its middle is in %d", d, stepOf(d), stepOf(middle))
+		}
+	}
+	before := make(Latencies, 200)
+	after := make(Latencies, 200)
+	before[10], after[10], after[stepOf(100)] = 5, 8, 1
+	h := after.Histogram(before)
+	if h.TotalCount() != 4 || h.ValueAtQuantile(50) != 10 || h.Max() < 98 || h.Max() > 103 {
+		t.Errorf("%d values, median %d, max %d", h.TotalCount(), h.ValueAtQuantile(50), h.Max())
 	}
 }

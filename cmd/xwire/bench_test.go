@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"xwire/bench/lab"
+	"xwire/bench/traffic"
 )
 
 // benchLimit is what a small measurement may take on a busy machine.
@@ -88,12 +90,18 @@ func TestBenchVeth(t *testing.T) {
 	r.check(t, []string{"forward", "decap"}, "mpps", "ratio", "mode")
 }
 
-// TestBenchGenerateAndSink runs both programs at the two ends of a veth pair.
-func TestBenchGenerateAndSink(t *testing.T) {
+// TestBenchPrograms runs the commands that work on interfaces as programs, in namespaces.
+func TestBenchPrograms(t *testing.T) {
 	program, err := lab.Build(context.Background(), t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("generate and sink", func(t *testing.T) { generateAndSink(t, program) })
+	t.Run("ndr between ports", func(t *testing.T) { ndrBetweenPorts(t, program) })
+}
+
+// generateAndSink has both at the two ends of a veth pair.
+func generateAndSink(t *testing.T, program string) {
 	l, err := lab.New(lab.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -140,11 +148,97 @@ func TestBenchGenerateAndSink(t *testing.T) {
 	}
 }
 
+// ndrBetweenPorts has a program in the driver of another namespace for a device.
+func ndrBetweenPorts(t *testing.T, program string) {
+	l, err := lab.New(lab.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	tester, err := l.Namespace("tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	device, err := l.Namespace("device")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pair := range [][2]string{{"w0", "p0"}, {"w1", "p1"}} {
+		if err := l.Connect(lab.End{Namespace: tester, Name: pair[0]}, lab.End{Namespace: device, Name: pair[1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = device.Run(func() error {
+		var ports [2]*net.Interface
+		for i, name := range []string{"p0", "p1"} {
+			if ports[i], err = net.InterfaceByName(name); err != nil {
+				return err
+			}
+		}
+		_, err := traffic.AttachRedirect(ports[0].Index, ports[1].Index)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A veth receives what XDP redirects to it while it has a program itself: the sink in the driver.
+	out, err := tester.Command(program, "bench", "ndr", "--from", "w0", "--to", "w1", "--size", "64", "--sink", "xdp",
+		"--trial", "60ms", "--tries", "1", "--resolution", "0.4", "--max-rate", "0.02", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkNDR(t, out, "forward")
+}
+
+func TestBenchNDR(t *testing.T) {
+	status, out, errs := bench(t, "ndr", "--size", "64", "--case", "forward", "--trial", "60ms", "--tries", "1", "--resolution", "0.4", "--max-rate", "0.02", "--json")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, errs)
+	}
+	checkNDR(t, out, "forward")
+}
+
+// checkNDR looks at the shape, and that the frames of 10,000 a second arrived: how many of them is
+// the machine's business.
+func checkNDR(t *testing.T, out string, cases ...string) {
+	t.Helper()
+	var r struct {
+		Results []struct {
+			Case     string
+			Overload float64  `json:"overload_mpps"`
+			NDR      *float64 `json:"ndr_mpps"`
+			PDR      *float64 `json:"pdr_mpps"`
+			Latency  []struct {
+				Load float64 `json:"load_percent"`
+				P50  float64 `json:"p50_us"`
+			}
+			Trials []map[string]any
+		}
+	}
+	lastLine(t, out, &r)
+	var got []string
+	for _, v := range r.Results {
+		got = append(got, v.Case)
+		if v.Overload <= 0 || v.NDR == nil || v.PDR == nil || len(v.Trials) == 0 {
+			t.Errorf("%+v", v)
+		}
+		for _, at := range v.Latency {
+			if at.P50 <= 0 {
+				t.Errorf("latency %+v", at)
+			}
+		}
+	}
+	if !slices.Equal(got, cases) {
+		t.Errorf("cases %v, want %v", got, cases)
+	}
+}
+
 func TestBenchWrongCalls(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"core", "--size", "63"}, {"core", "--encap", "gre"}, {"core", "--case", "both"}, {"veth", "--size", "big"},
 		{"veth", "--case", "snabb"}, {"veth", "--sink", "drain"}, {"generate"}, {"generate", "--size", "9000", "--interface", "lo"},
 		{"sink"}, {"sink", "--interface", "lo", "--side", "core"}, {"generate", "--interface", "lo", "--dst", "mac"},
+		{"ndr", "--size", "1"}, {"ndr", "--from", "lo"}, {"ndr", "--case", "snabb"},
 	} {
 		if status, _, errs := bench(t, args...); status != statusUsage {
 			t.Errorf("bench %v: status %d, want %d: %s", args, status, statusUsage, errs)

@@ -1,0 +1,134 @@
+package ndr
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"xwire/bench/figure"
+	"xwire/bench/traffic"
+)
+
+// Bench is a device between a generator's interface and a sink's.
+type Bench struct {
+	Generator *traffic.Generator
+	Sink      *traffic.Sink
+	Load      traffic.Load // interface and frames
+	StampAt   int          // in frames as they are sent
+	ReadAt    int          // in frames as they arrive
+	Arrive    []int        // lengths of these, without FCS
+	Duration  time.Duration
+	PIDs      []int // of the device's processes, if it is on this machine
+}
+
+const (
+	warmUp = 80 * time.Millisecond
+	// settle is what frames may take to arrive after the generator has ended.
+	settle = 100 * time.Millisecond
+)
+
+// Overload offers as much as can be.
+func (b *Bench) Overload(ctx context.Context) (float64, error) {
+	if err := errors.Join(b.Sink.Want(b.Arrive...), b.Sink.ReadStamps(0)); err != nil {
+		return 0, err
+	}
+	l := b.Load
+	l.Limit = warmUp + b.Duration + time.Second
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- b.Generator.Run(ctx, l) }()
+	var read [2]traffic.Arrived
+	for i, wait := range []time.Duration{warmUp, b.Duration} {
+		select {
+		case <-ctx.Done():
+			return 0, errors.Join(ctx.Err(), <-done)
+		case <-time.After(wait):
+		}
+		var err error
+		if read[i], err = b.Sink.Arrived(); err != nil {
+			stop()
+			return 0, errors.Join(err, <-done)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		return 0, err
+	}
+	time.Sleep(settle)
+	return float64(read[1].Frames-read[0].Frames) / float64(read[1].At.Sub(read[0].At).Microseconds()), nil
+}
+
+// watched calls run, and tells what others took of the CPUs meanwhile: while the generator's thread
+// is there to be looked at.
+func (b *Bench) watched(run func() error) (disturbed float64, err error) {
+	done := make(chan error, 1)
+	go func() { done <- run() }()
+	pids := append([]int{os.Getpid()}, b.PIDs...)
+	var first, last figure.Attention
+	for i := 1; ; i++ {
+		select {
+		case err := <-done:
+			if i < 3 {
+				return 0, err // too short to tell
+			}
+			return last.DisturbedPercent(first), err
+		case <-time.After(b.Duration / 5):
+		}
+		if last = figure.ReadAttention(pids...); i == 1 {
+			first = last
+		}
+	}
+}
+
+// Trial offers a rate for the bench's duration and counts every frame.
+func (b *Bench) Trial(ctx context.Context, mpps float64, latency bool) (t Trial, err error) {
+	if err := errors.Join(b.Sink.Want(b.Arrive...), b.Sink.ReadStamps(b.ReadAt)); err != nil {
+		return t, err
+	}
+	before, err := b.Sink.Arrived()
+	if err != nil {
+		return t, err
+	}
+	var latencies traffic.Latencies
+	if latency {
+		if latencies, err = b.Sink.Latencies(); err != nil {
+			return t, err
+		}
+	}
+	l := b.Load
+	l.Rate, l.StampAt, l.Limit = mpps*1e6, b.StampAt, b.Duration
+	disturbed, err := b.watched(func() error { return b.Generator.Run(ctx, l) })
+	if err != nil {
+		return t, err
+	}
+	if err := ctx.Err(); err != nil {
+		return t, err
+	}
+	time.Sleep(settle)
+	after, err := b.Sink.Arrived()
+	if err != nil {
+		return t, err
+	}
+	t = Trial{Rate: mpps, Received: after.Frames - before.Frames, Reordered: after.Reordered - before.Reordered, Disturbed: disturbed}
+	if t.Sent, err = b.Generator.Generated(); err != nil {
+		return t, err
+	}
+	if t.Late, err = b.Generator.Late(); err != nil {
+		return t, err
+	}
+	if t.Sent == 0 {
+		t.Late = max(t.Late, 1) // the generator did not have a CPU at all
+	}
+	if latency && t.Received > 0 {
+		now, err := b.Sink.Latencies()
+		if err != nil {
+			return t, err
+		}
+		h := now.Histogram(latencies)
+		micros := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
+		t.Latency = &Latency{P50: micros(50), P90: micros(90), P99: micros(99), P999: micros(99.9), Max: float64(h.Max()) / 1e3}
+	}
+	return t, nil
+}
