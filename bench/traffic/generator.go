@@ -67,21 +67,32 @@ func (g *Generator) Run(ctx context.Context, l Load) error {
 	if err := g.set(l); err != nil {
 		return fmt.Errorf("set the generator: %w", err)
 	}
-	r, err := g.begin(l)
-	if err != nil {
-		return fmt.Errorf("generate: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, l.Limit)
 	defer cancel()
+	for {
+		ended, err := g.once(ctx, l)
+		if err != nil {
+			return fmt.Errorf("generate: %w", err)
+		}
+		// One call goes through noEnd frames at most, which takes a paced one some minutes.
+		if ended || l.Count > 0 && l.Rate == 0 {
+			return nil
+		}
+	}
+}
+
+// once makes one system call and tells whether ctx ended it.
+func (g *Generator) once(ctx context.Context, l Load) (ended bool, err error) {
+	r, err := g.begin(l)
+	if err != nil {
+		return false, err
+	}
 	select {
 	case err = <-r.done:
 	case <-ctx.Done():
-		err = r.end()
+		ended, err = true, r.end()
 	}
-	if err = errors.Join(err, r.program.Close()); err != nil {
-		return fmt.Errorf("generate: %w", err)
-	}
-	return nil
+	return ended, errors.Join(err, r.program.Close())
 }
 
 // run is one system call under way.
