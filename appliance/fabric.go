@@ -10,6 +10,9 @@ import (
 	"xwire/rings"
 )
 
+// Forwarders tell rings which frames must stay together.
+var _ rings.Spreader = (*pw.Forwarder)(nil)
+
 // wideMTU is the largest MTU whose frames, with two tags and any encapsulation, still fit a chunk
 // of 2048 bytes behind its 256 bytes of headroom, in every driver's zero-copy mode too.
 const wideMTU = 1700

@@ -171,7 +171,7 @@ func (a *Appliance) openPort(p *port) (err error) {
 		mode = rings.ModeSKB
 	}
 	if o.rings, err = a.fabric.AddPort(rings.PortConfig{
-		Index: p.index, Name: p.Name, Interface: p.Interface, Queues: p.Queues, Mode: mode,
+		Index: p.index, Name: p.Name, Interface: p.Interface, Queues: p.Queues, Mode: mode, Spread: p.Spread == config.SpreadAuto,
 	}); err != nil {
 		return fmt.Errorf("open queues of %s: %w", p.Interface, err)
 	}

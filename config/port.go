@@ -29,6 +29,18 @@ var l2cpNames = []string{"tunnel", "drop", "host"}
 
 func (l L2CP) String() string { return l2cpNames[l] }
 
+// Spread says whether workers other than the one that receives a frame may process it.
+type Spread uint8
+
+const (
+	SpreadAuto Spread = iota // where the port has fewer queues than there are workers
+	SpreadOff
+)
+
+var spreadNames = []string{"auto", "off"}
+
+func (s Spread) String() string { return spreadNames[s] }
+
 // Port is a [port.NAME] table.
 type Port struct {
 	Name        string
@@ -36,6 +48,7 @@ type Port struct {
 	Interface   string
 	Queues      []uint32 // nil: all
 	Mode        Mode
+	Spread      Spread
 	L2CP        L2CP
 	QinQTPID    uint16 // of the S-tags we send
 	Pos         Pos
@@ -70,6 +83,10 @@ func (p *Port) set(r *reader, key string, v any) {
 	case "mode":
 		if i, ok := r.enum(key, v, modeNames...); ok {
 			p.Mode = Mode(i)
+		}
+	case "spread":
+		if i, ok := r.enum(key, v, spreadNames...); ok {
+			p.Spread = Spread(i)
 		}
 	case "l2cp":
 		if i, ok := r.enum(key, v, l2cpNames...); ok {

@@ -22,6 +22,7 @@ type ReportPort struct {
 	Interface   string   `json:"interface"`
 	Mode        string   `json:"mode"`
 	Queues      []uint32 `json:"queues,omitempty"` // absent: all
+	Spread      string   `json:"spread"`
 	L2CP        string   `json:"l2cp"`
 	QinQTPID    string   `json:"qinq_tpid"`
 	Sessions    int      `json:"sessions"` // attached and enabled
@@ -96,7 +97,7 @@ func (c *Config) Report(coreMTU int) Report {
 		p := &c.Ports[i]
 		r.Ports = append(r.Ports, ReportPort{
 			Name: p.Name, Description: p.Description, Interface: p.Interface, Mode: p.Mode.String(), Queues: p.Queues,
-			L2CP: p.L2CP.String(), QinQTPID: fmt.Sprintf("%#04x", p.QinQTPID), Sessions: attached[p.Name],
+			Spread: p.Spread.String(), L2CP: p.L2CP.String(), QinQTPID: fmt.Sprintf("%#04x", p.QinQTPID), Sessions: attached[p.Name],
 		})
 	}
 	for _, w := range c.Warnings {

@@ -39,6 +39,7 @@ func (c *Config) WriteTOML(w io.Writer) error {
 			o.raw("queues", strings.ReplaceAll(fmt.Sprint(p.Queues), " ", ", "))
 		}
 		o.str("mode", p.Mode.String())
+		o.str("spread", p.Spread.String())
 		o.str("l2cp", p.L2CP.String())
 		o.raw("qinq_tpid", fmt.Sprintf("%#04x", p.QinQTPID))
 	}
