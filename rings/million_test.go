@@ -35,6 +35,15 @@ func numbered(frame []byte, out byte, number uint32) {
 	}
 }
 
+// dealer is a relay that spreads frames by their numbers.
+type dealer struct{ relay }
+
+func (*dealer) Spread(mem []byte, in []Frame, workers int, to []uint8) {
+	for i, f := range in {
+		to[i] = uint8(binary.BigEndian.Uint32(mem[f.Addr+numberedAt:]) * 2654435761 >> 16 % uint32(workers+1)) // the last: stay
+	}
+}
+
 // checker is the sink's handler: it gives every frame back, after a look at its number.
 type checker struct {
 	relay
@@ -70,7 +79,7 @@ func (c *checker) Process(mem []byte, in []Frame, _ int64, out []Frame) []Frame 
 }
 
 // TestKernelMillionFrames sends numbered frames through ports of 4, 2 and 1 queues and four
-// workers, faster than they go out, while a link flaps and the first port is deleted and made
+// workers, spread where the queues are fewer, faster than they go out, while a link flaps and the first port is deleted and made
 // again. Then every frame of the arena is accounted for, every frame received is, and no frame
 // arrived twice or torn.
 func TestKernelMillionFrames(t *testing.T) {
@@ -93,7 +102,7 @@ func millionFrames(t *testing.T, frames uint64, skb bool) {
 		mode = ModeSKB
 	}
 	queues := []int{4, 2, 1}
-	f := newKernelFabric(t, ArenaConfig{Chunks: 16384}, &relay{}, &relay{}, &relay{}, &relay{})
+	f := newKernelFabric(t, ArenaConfig{Chunks: 16384}, &dealer{}, &dealer{}, &dealer{}, &dealer{})
 	sink := &checker{seen: make([]bool, numbers)}
 	far := newKernelFabric(t, ArenaConfig{Chunks: 16384}, sink)
 	ports, ends := make([]*Port, 3), make([]*Port, 3)
@@ -102,7 +111,7 @@ func millionFrames(t *testing.T, frames uint64, skb bool) {
 	connect := func(i int) {
 		near, end := fmt.Sprintf("p%d", i), fmt.Sprintf("g%d", i)
 		newPair(t, near, end, queues[i])
-		ports[i], programs[i][0] = addKernelPort(t, f, PortConfig{Index: uint16(i), Interface: near, RingSize: 128, Mode: mode})
+		ports[i], programs[i][0] = addKernelPort(t, f, PortConfig{Index: uint16(i), Interface: near, RingSize: 128, Mode: mode, Spread: true})
 		ends[i], programs[i][1] = addKernelPort(t, far, PortConfig{Index: uint16(i), Interface: end, RingSize: 512, Mode: mode})
 		if got := len(ports[i].Sockets()); got != queues[i] {
 			t.Fatalf("%s has %d sockets, want one for each of %d queues", near, got, queues[i])
@@ -212,7 +221,7 @@ func millionFrames(t *testing.T, frames uint64, skb bool) {
 	}
 	t.Logf("%d numbered frames sent, %d arrived, %d twice, %d torn, %d of other kinds",
 		number.Load(), sink.good.Load(), sink.twice.Load(), sink.torn.Load(), sink.alien.Load())
-	if sink.twice.Load()+sink.torn.Load()+sink.alien.Load() != 0 || sink.good.Load() < frames/10 {
+	if sink.twice.Load()+sink.torn.Load()+sink.alien.Load() != 0 || sink.good.Load() < frames/20 {
 		t.Error("frames came twice, torn, strange, or hardly at all")
 	}
 	for _, fabric := range []*Fabric{f, far} {
