@@ -36,7 +36,7 @@ func (w *Watcher) apply(b []byte) bool {
 			w.sweeping = true
 		}
 	}
-	return w.sweeping || len(w.urgent)+len(w.lazy)+len(w.compute)+len(w.released) > 0
+	return w.sweeping || w.relinked || len(w.urgent)+len(w.lazy)+len(w.compute)+len(w.released) > 0
 }
 
 // localChanged: an address of this box is a host route of the local table, and may also be one
@@ -113,6 +113,7 @@ func (w *Watcher) linkChanged(m message) {
 			return
 		}
 	}
+	w.relinked = true
 	// Routes over a link that goes are dropped without a notification each (IPv4), and those that
 	// count again when it comes back are not told at all (ECMP members).
 	moved := !had || m.typ == unix.RTM_DELLINK || old.up() != l.up()

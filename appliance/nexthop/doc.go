@@ -12,5 +12,8 @@
 // package's own, which the netlink library has no call for: a default route that moves under
 // 100,000 keys is 100,000 questions.
 //
+// From the same link table it tells which VLAN devices are over a port (VLANs): the tags with which
+// the kernel would take packets from there.
+//
 // All sockets belong to the network namespace of the thread that called New.
 package nexthop

@@ -61,9 +61,13 @@ func (w *Watcher) round() (more bool, err error) {
 	clear(w.compute)
 	errands := w.errands(now)
 	more = len(w.urgent)+len(w.lazy) > 0
+	vlans := w.vlansMoved()
 	w.mu.Unlock()
 
 	w.run(errands)
+	if vlans && w.config.OnVLANs != nil {
+		w.config.OnVLANs() // first: a hop through a new device brings answers back the same way
+	}
 	if len(changed) > 0 && w.config.OnChange != nil {
 		w.config.OnChange(changed)
 	}
@@ -90,7 +94,7 @@ func (w *Watcher) readTables() error {
 	if err != nil {
 		return fmt.Errorf("read neighbours: %w", err)
 	}
-	w.links.byIndex, w.neighbours, w.lost = byIndex, neighbours, false
+	w.links.byIndex, w.neighbours, w.lost, w.relinked = byIndex, neighbours, false, true
 	w.syncs++
 	for k := range w.wants {
 		w.restless[k] = struct{}{}

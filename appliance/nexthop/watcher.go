@@ -30,7 +30,10 @@ type Config struct {
 	// OnChange gets the hops that became different, each key once when it was first looked up,
 	// whatever its state. It is called from Run's goroutine and may call the Watcher's methods.
 	OnChange func([]Hop)
-	Log      *slog.Logger // nil: slog.Default()
+	// OnVLANs is called when VLANs has another answer for a port, and after a SetPorts that named new
+	// ones. It is called like OnChange.
+	OnVLANs func()
+	Log     *slog.Logger // nil: slog.Default()
 }
 
 // Watcher follows the next hops of a set of keys. Its methods may be called from any goroutine.
@@ -55,8 +58,11 @@ type Watcher struct {
 	urgent     []*entry              // to ask the kernel about
 	lazy       []*entry              // the same, when nothing is urgent
 	compute    map[*entry]struct{}
-	sweeping   bool // every key is to be asked
-	lost       bool // notifications were lost: read the tables anew
+	relinked   bool // links or ports have changed: VLAN devices may have
+	toldPorts  map[int]bool
+	toldVLANs  map[int][]Stack // by port
+	sweeping   bool            // every key is to be asked
+	lost       bool            // notifications were lost: read the tables anew
 	lookups    uint64
 	syncs      int
 }
@@ -93,6 +99,7 @@ func (w *Watcher) SetPorts(ifindexes []int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.links.ports = map[int]bool{}
+	w.relinked = true
 	for _, i := range ifindexes {
 		w.links.ports[i] = true
 	}
