@@ -52,6 +52,7 @@ func (b bench) vlan(t testing.TB, change func(s, c uint16) error, s, c uint16) {
 func TestVLANs(t *testing.T) {
 	b := newBench(t)
 	b.core(t)
+	b.devices(t, Stack{{0x8100, 100}}, Stack{{0x8100, 101}})
 	b.vlan(t, b.p.AddVLAN, 100, AnyVLAN)
 	b.vlan(t, b.p.AddVLAN, 200, 20)
 	b.vlan(t, b.p.AddVLAN, 300, 30)

@@ -14,10 +14,16 @@
 // # Maps
 //
 // The local tunnel addresses are one map for all ports (Steering.AddLocal). Sockets, rules, VLANs,
-// MAC addresses and statistics are maps of the port's own instance and go with it.
+// MAC addresses, VLAN devices and statistics are maps of the port's own instance and go with it.
 //
 // Entries are counted: what is added twice must be removed twice. So two tunnels on one address,
 // or a session that takes over the VLAN of another, need not know of each other.
+//
+// # VLANs of the core
+//
+// A trunk has VLANs of many owners, and an address of a peer is soon forged. So a data message with
+// tags is taken only if they are those of a VLAN device over the port (Program.SetDevices), which is
+// also when the kernel would take it; any other goes to the kernel and is counted as ForeignVLAN.
 //
 // # Lifetime
 //

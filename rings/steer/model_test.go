@@ -2,6 +2,7 @@ package steer
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -9,11 +10,13 @@ import (
 )
 
 // model is the decision of steer.c written a second time, by offsets and without its maps, for
-// the port that FuzzVerdict sets up: core; untagged is nobody's; VLANs 100 and 200.20 are ours.
+// the port that FuzzVerdict sets up: core; untagged is nobody's; VLANs 100 and 200.20 are ours, and
+// C-VLAN 7 and S-VLAN 7 with C-VLAN 8 have devices.
 func model(frame []byte) steerOutcome {
 	at, typ := 14, binary.BigEndian.Uint16(frame[12:])
-	var vids []uint16
+	var vids, tpids []uint16
 	for len(vids) < 2 && (typ == 0x8100 || typ == 0x88a8 || typ == 0x9100) && len(frame) >= at+4 {
+		tpids = append(tpids, typ)
 		vids = append(vids, binary.BigEndian.Uint16(frame[at:])&0xfff)
 		typ = binary.BigEndian.Uint16(frame[at+2:])
 		at += 4
@@ -25,7 +28,23 @@ func model(frame []byte) steerOutcome {
 	if o == steerOutcomeDECAP_REDIRECTED && [6]byte(frame) != [6]byte(ownMAC) {
 		return steerOutcomeFOREIGN_MAC
 	}
+	if o == steerOutcomeDECAP_REDIRECTED && !modelDevice(tpids, vids) {
+		return steerOutcomeFOREIGN_VLAN
+	}
 	return o
+}
+
+func modelDevice(tpids, vids []uint16) bool {
+	tags := ""
+	for i := range tpids {
+		if tpids[i] == 0x9100 {
+			return false
+		}
+		if vids[i] != 0 {
+			tags += fmt.Sprintf("%x:%d ", tpids[i], vids[i])
+		}
+	}
+	return tags == "" || tags == "8100:7 " || tags == "88a8:7 8100:8 "
 }
 
 func modelIP(typ uint16, ip []byte) steerOutcome {
@@ -102,6 +121,7 @@ func FuzzVerdict(f *testing.F) {
 	for _, frame := range [][]byte{
 		arp, overIP(ownMAC), overIP(otherMAC), overUDP(dataV3), overUDP(controlV3), overUDP(dataV2), overUDP(nil),
 		arpIn(tag(0x8100, 100)), arpIn(tag(0x88a8, 200), tag(0x8100, 20)), overIP(ownMAC, tag(0x9100, 7), tag(0x8100, 8)),
+		overIP(ownMAC, tag(0x88a8, 7), tag(0x8100, 8)), overIP(ownMAC, tag(0x8100, 7)), overIP(ownMAC, tag(0x8100, 0), tag(0x8100, 7)),
 		join(ether(ownMAC), typeIPv6, ipv6(115, 1), session1), join(ether(ownMAC), typeIPv6, ipv6(17, 1), udp(1701, dataV3)),
 		join(ether(ownMAC), typeIPv6, ipv6(44, 1), make([]byte, 12)), join(ether(ownMAC), typeIPv4, ipv4(17, 2, nil), udp(1701, dataV3)),
 	} {
@@ -112,6 +132,7 @@ func FuzzVerdict(f *testing.F) {
 	b.core(f)
 	b.vlan(f, b.p.AddVLAN, 100, AnyVLAN)
 	b.vlan(f, b.p.AddVLAN, 200, 20)
+	b.devices(f, Stack{{0x8100, 7}}, Stack{{0x88a8, 7}, {0x8100, 8}})
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if len(frame) < 14 || len(frame) > 2000 {
 			return
@@ -154,6 +175,7 @@ func BenchmarkVerdict(b *testing.B) {
 	s.core(b)
 	s.vlan(b, s.p.AddVLAN, 100, AnyVLAN)
 	s.vlan(b, s.p.AddVLAN, 200, 20)
+	s.devices(b, Stack{{0x8100, 7}})
 	for _, c := range []struct {
 		name  string
 		frame []byte
@@ -161,6 +183,7 @@ func BenchmarkVerdict(b *testing.B) {
 		{"kernel's", arp},
 		{"decap/IPv4/IP", overIP(ownMAC)},
 		{"decap/IPv6/UDP", join(ether(ownMAC), typeIPv6, ipv6(17, 1), udp(1701, dataV3))},
+		{"decap/IPv4/IP in a VLAN", overIP(ownMAC, tag(0x8100, 7))},
 		{"encap/VLAN", arpIn(tag(0x8100, 100))},
 		{"encap/QinQ", arpIn(tag(0x88a8, 200), tag(0x8100, 20))},
 	} {

@@ -27,10 +27,11 @@ type Program struct {
 	objs steerObjects
 	link link.Link
 
-	mu    sync.Mutex // for what follows, and for the order of map changes
-	port  steerPort  // as in the map
-	macs  counted[steerMac]
-	vlans vlans
+	mu      sync.Mutex // for what follows, and for the order of map changes
+	port    steerPort  // as in the map
+	macs    counted[steerMac]
+	vlans   vlans
+	devices map[Stack]bool
 }
 
 // Attach loads an instance and attaches it. Until rules are set it passes every frame to the
@@ -65,7 +66,7 @@ func (s *Steering) load(cfg AttachConfig) (*Program, error) {
 	if cfg.Jumbo {
 		spec.Programs[steerProgXwireSteer].Flags |= unix.BPF_F_XDP_HAS_FRAGS
 	}
-	p := &Program{cfg: cfg, macs: counted[steerMac]{}, vlans: newVLANs()}
+	p := &Program{cfg: cfg, macs: counted[steerMac]{}, vlans: newVLANs(), devices: make(map[Stack]bool)}
 	err = spec.LoadAndAssign(&p.objs, &ebpf.CollectionOptions{
 		MapReplacements: map[string]*ebpf.Map{steerMapLocals: s.locals},
 	})

@@ -10,14 +10,15 @@ type Stats struct {
 	L2CPDropped     uint64 // dropped because of L2CPDrop
 
 	// To the kernel:
-	NoSocket   uint64 // ours, but no socket on the RX queue they came by
-	L2CPHost   uint64 // because of L2CPHost
-	Control    uint64 // L2TP control messages to our tunnel addresses (T bit, or session id 0)
-	Short      uint64 // to our tunnel addresses, too short for a data message
-	Fragments  uint64 // outer fragments to our tunnel addresses
-	Options    uint64 // with IPv4 options or IPv6 extension headers, to our tunnel addresses
-	ForeignMAC uint64 // data messages to us, but to another station's MAC, or a group's
-	Other      uint64 // everything else
+	NoSocket    uint64 // ours, but no socket on the RX queue they came by
+	L2CPHost    uint64 // because of L2CPHost
+	Control     uint64 // L2TP control messages to our tunnel addresses (T bit, or session id 0)
+	Short       uint64 // to our tunnel addresses, too short for a data message
+	Fragments   uint64 // outer fragments to our tunnel addresses
+	Options     uint64 // with IPv4 options or IPv6 extension headers, to our tunnel addresses
+	ForeignMAC  uint64 // data messages to us, but to another station's MAC, or a group's
+	ForeignVLAN uint64 // data messages to us, in a VLAN without a device over the port
+	Other       uint64 // everything else
 }
 
 // Redirected is the number of frames given to sockets; what a socket could not take is in the
@@ -41,6 +42,7 @@ func (p *Program) Stats() (Stats, error) {
 		Fragments:       n[steerOutcomeFRAGMENT_SEEN],
 		Options:         n[steerOutcomeOPTIONS_SEEN],
 		ForeignMAC:      n[steerOutcomeFOREIGN_MAC],
+		ForeignVLAN:     n[steerOutcomeFOREIGN_VLAN],
 		Other:           n[steerOutcomeOTHER],
 	}, nil
 }

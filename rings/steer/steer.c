@@ -7,7 +7,8 @@
 // questions is
 //
 //   1. does it belong to an attachment circuit of this port (whole port, untagged, VLAN, QinQ)?
-//   2. is the port a core port, and this an L2TP data message to one of our tunnels?
+//   2. is the port a core port, and this an L2TP data message to one of our tunnels, in a VLAN that
+//      the kernel would take it from?
 //   3. otherwise it is the kernel's.
 //
 // Every helper used is free of the GPL, so the licence is the project's own. Tags that a driver
@@ -49,6 +50,7 @@ enum outcome {
 	FRAGMENT_SEEN,     /* a fragment to a tunnel address: to the kernel */
 	OPTIONS_SEEN,      /* IPv4 options or IPv6 extension headers: to the kernel */
 	FOREIGN_MAC,       /* data message, but not to a MAC of this port: to the kernel */
+	FOREIGN_VLAN,      /* data message, but in a VLAN without a device here: to the kernel */
 	OUTCOMES,
 };
 
@@ -145,6 +147,22 @@ struct {
 	__type(value, __u32);
 } macs SEC(".maps");
 
+/* The tags of a VLAN device over the port, outermost first; zero where there is none. */
+struct stack {
+	struct vlan {
+		__be16 tpid;
+		__u16 vid;
+	} tags[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 17);
+	__type(key, struct stack);
+	__type(value, __u32);
+} devices SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, OUTCOMES);
@@ -160,6 +178,8 @@ struct frame {
 	__u16 tags;
 	__u16 svid; /* of the outer or only tag */
 	__u16 cvid; /* of the inner tag */
+	__be16 stpid;
+	__be16 ctpid;
 };
 
 static __always_inline int is_tpid(__be16 type)
@@ -169,7 +189,7 @@ static __always_inline int is_tpid(__be16 type)
 }
 
 /* Steps over one tag. False: there is none. A tag cut short is none, and its type nobody's. */
-static __always_inline int pop_tag(struct frame *f, __u16 *vid)
+static __always_inline int pop_tag(struct frame *f, __be16 *tpid, __u16 *vid)
 {
 	struct tag {
 		__be16 tci;
@@ -178,6 +198,7 @@ static __always_inline int pop_tag(struct frame *f, __u16 *vid)
 
 	if (!is_tpid(f->type) || (void *)(tag + 1) > f->end)
 		return 0;
+	*tpid = f->type;
 	*vid = bpf_ntohs(tag->tci) & VID_MASK;
 	f->type = tag->type;
 	f->network = tag + 1;
@@ -189,8 +210,8 @@ static __always_inline void parse_tags(struct frame *f, struct ethhdr *eth)
 {
 	f->network = eth + 1;
 	f->type = eth->h_proto;
-	if (pop_tag(f, &f->svid))
-		pop_tag(f, &f->cvid);
+	if (pop_tag(f, &f->stpid, &f->svid))
+		pop_tag(f, &f->ctpid, &f->cvid);
 }
 
 /* Question 1. A priority tag (VID 0) is no VLAN: such a frame counts as untagged. */
@@ -325,6 +346,31 @@ static __always_inline int is_own_mac(const struct port *p, const struct ethhdr 
 	return bpf_map_lookup_elem(&macs, &key) != 0;
 }
 
+/* A VLAN of the wire is not open to everyone who can send in another one: as with the kernel, a
+ * message that has tags must have those of a VLAN device. A priority tag (VID 0) is no VLAN, and
+ * 0x9100 no tag that a device could have. */
+static __always_inline int is_own_vlan(const struct frame *f)
+{
+	struct stack key = {};
+	struct vlan s = {f->stpid, f->svid}, c = {f->ctpid, f->cvid};
+
+	if (!f->tags)
+		return 1;
+	if (s.tpid == bpf_htons(TPID_QINQ_OLD) || c.tpid == bpf_htons(TPID_QINQ_OLD))
+		return 0;
+	if (!c.vid)
+		c.tpid = 0;
+	if (s.vid) {
+		key.tags[0] = s;
+		key.tags[1] = c;
+	} else if (c.vid) {
+		key.tags[0] = c;
+	} else {
+		return 1;
+	}
+	return bpf_map_lookup_elem(&devices, &key) != 0;
+}
+
 /* Question 2. */
 static __always_inline enum outcome core_outcome(const struct port *p, const struct frame *f,
 					       const struct ethhdr *eth)
@@ -337,6 +383,8 @@ static __always_inline enum outcome core_outcome(const struct port *p, const str
 		o = core_ipv6(f);
 	if (o == DECAP_REDIRECTED && !is_own_mac(p, eth))
 		return FOREIGN_MAC;
+	if (o == DECAP_REDIRECTED && !is_own_vlan(f))
+		return FOREIGN_VLAN;
 	return o;
 }
 

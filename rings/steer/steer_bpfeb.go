@@ -49,7 +49,8 @@ const (
 	steerOutcomeFRAGMENT_SEEN    steerOutcome = 8
 	steerOutcomeOPTIONS_SEEN     steerOutcome = 9
 	steerOutcomeFOREIGN_MAC      steerOutcome = 10
-	steerOutcomeOUTCOMES         steerOutcome = 11
+	steerOutcomeFOREIGN_VLAN     steerOutcome = 11
+	steerOutcomeOUTCOMES         steerOutcome = 12
 )
 
 type steerPair struct {
@@ -75,6 +76,15 @@ const (
 	steerRuleRULE_MAC       steerRule = 32
 )
 
+type steerStack struct {
+	_    structs.HostLayout
+	Tags [2]struct {
+		_    structs.HostLayout
+		Tpid uint16
+		Vid  uint16
+	}
+}
+
 type steerSvlan uint32
 
 const (
@@ -86,6 +96,7 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	steerMapDevices     = "devices"
 	steerMapLocals      = "locals"
 	steerMapMacs        = "macs"
 	steerMapPairs       = "pairs"
@@ -145,6 +156,7 @@ type steerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type steerMapSpecs struct {
+	Devices  *ebpf.MapSpec `ebpf:"devices"`
 	Locals   *ebpf.MapSpec `ebpf:"locals"`
 	Macs     *ebpf.MapSpec `ebpf:"macs"`
 	Pairs    *ebpf.MapSpec `ebpf:"pairs"`
@@ -180,6 +192,7 @@ func (o *steerObjects) Close() error {
 //
 // It can be passed to loadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type steerMaps struct {
+	Devices  *ebpf.Map `ebpf:"devices"`
 	Locals   *ebpf.Map `ebpf:"locals"`
 	Macs     *ebpf.Map `ebpf:"macs"`
 	Pairs    *ebpf.Map `ebpf:"pairs"`
@@ -191,6 +204,7 @@ type steerMaps struct {
 
 func (m *steerMaps) Close() error {
 	return _SteerClose(
+		m.Devices,
 		m.Locals,
 		m.Macs,
 		m.Pairs,
