@@ -151,7 +151,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	if a.steering, err = steer.Load(); err != nil {
 		return err
 	}
-	if a.hops, err = nexthop.New(nexthop.Config{OnChange: a.hopsChanged, Log: a.log}); err != nil {
+	if a.hops, err = nexthop.New(nexthop.Config{OnChange: a.hopsChanged, OnVLANs: a.vlansChanged, Log: a.log}); err != nil {
 		return err
 	}
 	a.makePorts(cfg)

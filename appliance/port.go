@@ -204,6 +204,9 @@ func (a *Appliance) attachProgram(p *port) (err error) {
 	if err := o.program.AddMAC(o.info.MAC); err != nil {
 		return fmt.Errorf("steer %s: %w", p.Interface, err)
 	}
+	if err := a.setDevices(p); err != nil {
+		return err
+	}
 	for _, v := range p.vlans {
 		if err := o.program.AddVLAN(v.outer, v.inner); err != nil {
 			return fmt.Errorf("steer VLAN %d.%d of %s: %w", v.outer, v.inner, p.Interface, err)
