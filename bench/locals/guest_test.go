@@ -14,7 +14,7 @@ import (
 // TestGuest holds in a virtual machine what this machine's kernel may lack: local interfaces that
 // are VLAN devices, tunnel addresses on VLAN interfaces over the port, VRFs, bonds.
 func TestGuest(t *testing.T) {
-	c := vm.Config{Limit: 4 * time.Minute, Env: []string{lab.BinaryEnv + "=" + program}}
+	c := vm.Config{Limit: 5 * time.Minute, Env: []string{lab.BinaryEnv + "=" + program}}
 	if !vm.Inside(t, c) {
 		return
 	}
@@ -22,6 +22,7 @@ func TestGuest(t *testing.T) {
 	t.Run("auto-ports", testAutoPorts)
 	t.Run("core on a VLAN", testCoreVLAN)
 	t.Run("core in a VRF", testCoreVRF)
+	t.Run("core in foreign VLANs", testForeignVLANs)
 }
 
 // onPorts is one pseudowire between the sites.
