@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,6 +48,18 @@ func ReadAttention(pids ...int) Attention {
 		}
 	}
 	return a
+}
+
+// Busiest is the CPU time, since an earlier reading, of the thread that had most, those left out.
+func (a Attention) Busiest(since Attention, without ...int) time.Duration {
+	most := time.Duration(0)
+	for file, now := range a.threads {
+		id, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if !slices.Contains(without, id) {
+			most = max(most, now.ran-since.threads[file].ran)
+		}
+	}
+	return most
 }
 
 // DisturbedPercent is how much of the time since an earlier reading the busy threads, those that ran

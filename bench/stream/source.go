@@ -78,7 +78,7 @@ func Send(ctx context.Context, c SourceConfig) (*SourceReport, error) {
 		return nil, err
 	}
 	defer unpin()
-	socket, err := xsk.Open(xsk.Config{Ifindex: c.Interface, Queue: c.Queue, Ring: sourceRing, ZeroCopy: c.ZeroCopy})
+	socket, err := xsk.Open(xsk.Config{Ifindex: c.Interface, Queue: c.Queue, Ring: sourceRing, ZeroCopy: c.ZeroCopy, Budget: sourceRing})
 	if err != nil {
 		return nil, err
 	}

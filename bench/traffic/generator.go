@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -32,6 +33,7 @@ type Generator struct {
 	objects labObjects
 	enter   func(f func() error) error
 	cpu     int
+	thread  atomic.Int64
 }
 
 // NewGenerator loads the program. enter, which may be nil, runs a function on a thread of its own
@@ -126,6 +128,7 @@ func (g *Generator) begin(l Load) (*run, error) {
 	go func() {
 		r.done <- g.enter(func() error {
 			return g.onCPU(func() error {
+				g.thread.Store(int64(unix.Gettid()))
 				r.thread <- unix.Gettid()
 				_, err := program.Run(&options)
 				return err
@@ -201,6 +204,9 @@ func (g *Generator) Generated() (n uint64, err error) {
 	err = g.objects.Generated.Get(&n)
 	return n, err
 }
+
+// Thread is the id of the thread that generates, or did last.
+func (g *Generator) Thread() int { return int(g.thread.Load()) }
 
 // Late is the frames of the last run that its rate wanted and the CPU had no time for.
 func (g *Generator) Late() (n uint64, err error) {

@@ -31,7 +31,14 @@ const (
 
 func (c *copier) mode() string { return "copy" }
 
-func startAsavie(_ context.Context, p *place) (running, error) {
+// startAsavie takes the library as it is; startAsavieBudget sets the send budget that rings sets, by
+// hand, on its socket.
+func startAsavie(_ context.Context, p *place) (running, error) { return startCopier(p, 0) }
+func startAsavieBudget(_ context.Context, p *place) (running, error) {
+	return startCopier(p, copierRing)
+}
+
+func startCopier(p *place, budget int) (running, error) {
 	c := &copier{done: make(chan error, 1)}
 	err := p.box.Run(func() (err error) {
 		for i, ifindex := range []int{p.in, p.out} {
@@ -39,7 +46,7 @@ func startAsavie(_ context.Context, p *place) (running, error) {
 			if c.programs[i], err = traffic.AttachTaker(ifindex); err != nil {
 				return err
 			}
-			if c.sockets[i], err = xsk.Open(xsk.Config{Ifindex: ifindex, Ring: copierRing}); err != nil {
+			if c.sockets[i], err = xsk.Open(xsk.Config{Ifindex: ifindex, Ring: copierRing, Budget: budget}); err != nil {
 				return err
 			}
 		}

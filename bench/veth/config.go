@@ -13,7 +13,7 @@ import (
 
 // Config says what to measure. The zero value measures everything at every size.
 type Config struct {
-	Cases      []string      // nil: all; forward is always among them
+	Cases      []string      // nil: all but asavie-budget; forward is always among them
 	Sizes      []traffic.Mix // nil: 64 to 1518 and IMIX
 	Rounds     int           // 0: 5
 	Window     time.Duration // 0: 400 ms
@@ -77,8 +77,8 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-func (c Config) wants(name string) bool {
-	return len(c.Cases) == 0 || name == "forward" || slices.Contains(c.Cases, name)
+func (c Config) wants(p path) bool {
+	return len(c.Cases) == 0 && !p.named || p.name == "forward" || slices.Contains(c.Cases, p.name)
 }
 
 // Estimate is about how long the measurement takes.
@@ -89,7 +89,7 @@ func (c Config) Estimate() time.Duration {
 	}
 	cases := 0
 	for _, p := range paths {
-		if c.wants(p.name) {
+		if c.wants(p) {
 			cases++
 		}
 	}

@@ -39,6 +39,7 @@ var (
 // path is a case: a way for frames from d0 to d1.
 type path struct {
 	name  string
+	named bool // measured only when it is asked for by name
 	ours  bool // a failure to start ends the measurement
 	cpus  int  // that it has, the generator's included
 	about string
@@ -73,6 +74,7 @@ var paths = []path{
 	{name: "encap", ours: true, cpus: 2, about: "xwire, L2TPv3 encap", frame: plain, extra: pushed, start: startEncap},
 	{name: "decap", ours: true, cpus: 2, about: "xwire, L2TPv3 decap", frame: packet, extra: none, start: startDecap},
 	{name: "asavie-copy", cpus: 2, about: "asavie/xdp, two private UMEMs, a copy between", frame: plain, extra: none, start: startAsavie},
+	{name: "asavie-budget", cpus: 2, named: true, about: "the same, with a larger send budget set on its socket", frame: plain, extra: none, start: startAsavieBudget},
 	{name: "testpmd", cpus: 2, about: "DPDK testpmd, net_af_xdp, io mode", frame: plain, extra: none, start: startTestpmd},
 	{name: "bridge", cpus: 1, about: "kernel bridge, static fdb", frame: plain, extra: none, start: startBridge},
 	{name: "vxlan", cpus: 1, about: "kernel bridge and VXLAN encap, IPv4, no checksum", frame: plain, extra: vxlanPushed, start: startVXLAN},

@@ -52,7 +52,7 @@ func newRig(ctx context.Context, c Config) (r *rig, err error) {
 		return r, err
 	}
 	for _, path := range paths {
-		if !c.wants(path.name) {
+		if !c.wants(path) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {

@@ -22,7 +22,9 @@ type Result struct {
 	SpreadPercent     float64   `json:"spread_percent"` // of the ratio over the rounds; of forward, of its rate
 	MppsSpreadPercent float64   `json:"mpps_spread_percent"`
 	OfferedMpps       float64   `json:"offered_mpps"`
-	Gbps              float64   `json:"gbps"` // of the customer's frames with FCS
+	PerCPU            float64   `json:"mpps_per_cpu"`  // of a whole CPU for the thread that forwards: what others took does not count
+	RatioPerCPU       float64   `json:"ratio_per_cpu"` // of that to forward's in the same round
+	Gbps              float64   `json:"gbps"`          // of the customer's frames with FCS
 	BackToBack        int       `json:"back_to_back_frames,omitempty"`
 	DisturbedPercent  float64   `json:"disturbed_percent"` // of a CPU, what others took from generator and worker, the median
 	Mode              string    `json:"mode"`
@@ -64,9 +66,10 @@ type series struct {
 }
 
 // window is one measurement.
-type window struct{ mpps, offered, disturbed float64 }
+type window struct{ mpps, offered, disturbed, perCPU float64 }
 
-func (w window) rate() float64 { return w.mpps }
+func (w window) rate() float64     { return w.mpps }
+func (w window) capacity() float64 { return w.perCPU }
 
 // column takes one number out of windows.
 func column(windows []window, f func(window) float64) (v []float64) {
@@ -202,8 +205,14 @@ func (r *rig) window(ctx context.Context, s *series) (w window, err error) {
 		return w, fmt.Errorf("%d frames of a wrong size arrived beside %d", wrong, right)
 	}
 	micros := float64(after.At.Sub(before.At)) / 1e3
+	// The thread that forwards: the generator's own, whose softirq it is, or the busiest of the others.
+	busy := attentionAfter.Busiest(attentionBefore, r.generator.Thread())
+	if s.standing.cpus == 1 {
+		busy = attentionAfter.Busiest(attentionBefore)
+	}
 	return window{
-		mpps: float64(after.Frames-before.Frames) / micros, offered: float64(generatedAfter-generatedBefore) / micros,
+		perCPU: float64(after.Frames-before.Frames) / max(float64(busy)/1e3, 1),
+		mpps:   float64(after.Frames-before.Frames) / micros, offered: float64(generatedAfter-generatedBefore) / micros,
 		disturbed: attentionAfter.DisturbedPercent(attentionBefore),
 	}, nil
 }
@@ -221,6 +230,14 @@ func (s *series) result(base *series) Result {
 		r.Mix = s.mix.String()
 	}
 	r.Gbps = r.Mpps * s.mix.Mean() * 8 / 1e3
+	perCPU, basePerCPU := column(s.windows, window.capacity), column(base.windows, window.capacity)
+	var ratios []float64
+	for i := range perCPU {
+		if basePerCPU[i] > 0 {
+			ratios = append(ratios, perCPU[i]/basePerCPU[i])
+		}
+	}
+	r.PerCPU, r.RatioPerCPU = figure.Median(perCPU), figure.Median(ratios)
 	for i := range mpps {
 		if baseMpps[i] > 0 {
 			r.Ratios = append(r.Ratios, mpps[i]/baseMpps[i])

@@ -32,20 +32,20 @@ func (r *Report) Table() string {
 	fmt.Fprintf(&b, "sink: %s\n", r.Sink)
 	fmt.Fprintf(&b, "%d rounds of %.2g s; medians; ranges (largest minus smallest) in percent; ratio to forward in the same round\n\n", r.RoundCount, r.WindowSeconds)
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "size\tcase\tMpps\trange %\tratio\trange %\tGbit/s\toffered Mpps\tburst\tdisturbed %\tmode\tCPUs\t")
+	fmt.Fprintln(w, "size\tcase\tMpps\trange %\tratio\trange %\tMpps/CPU\tratio\tGbit/s\toffered Mpps\tburst\tdisturbed %\tmode\tCPUs\t")
 	last := ""
 	for i := range r.Results {
 		v := &r.Results[i]
 		if last != "" && last != v.size() {
-			fmt.Fprintln(w, "\t\t\t\t\t\t\t\t\t\t\t\t")
+			fmt.Fprintln(w, "\t\t\t\t\t\t\t\t\t\t\t\t\t\t")
 		}
 		last = v.size()
 		burst := "-"
 		if v.BackToBack > 0 {
 			burst = fmt.Sprint(v.BackToBack)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.3f\t%.0f\t%.2f\t%.0f\t%.2f\t%.2f\t%s\t%.0f\t%s\t%d\t\n", v.size(), v.Case, v.Mpps, v.MppsSpreadPercent,
-			v.Ratio, v.SpreadPercent, v.Gbps, v.OfferedMpps, burst, v.DisturbedPercent, v.Mode, v.CPUs)
+		fmt.Fprintf(w, "%s\t%s\t%.3f\t%.0f\t%.2f\t%.0f\t%.3f\t%.2f\t%.2f\t%.2f\t%s\t%.0f\t%s\t%d\t\n", v.size(), v.Case, v.Mpps, v.MppsSpreadPercent,
+			v.Ratio, v.SpreadPercent, v.PerCPU, v.RatioPerCPU, v.Gbps, v.OfferedMpps, burst, v.DisturbedPercent, v.Mode, v.CPUs)
 	}
 	w.Flush()
 	for _, s := range r.Skipped {

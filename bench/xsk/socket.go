@@ -23,6 +23,9 @@ type Config struct {
 	Queue    int
 	Ring     int // entries of each ring, a power of two
 	ZeroCopy bool
+	// Budget is how many frames the kernel sends a call in copy mode; 0: its default, 32. The library
+	// has no word for it, and kernels before 6.18 have no choice.
+	Budget int
 }
 
 // Socket is one of asavie/xdp.
@@ -53,9 +56,9 @@ func Open(c Config) (*Socket, error) {
 	for range 20 {
 		var s *xdp.Socket
 		if s, err = xdp.NewSocket(c.Ifindex, c.Queue, &options); err == nil {
-			// As package rings does: by default the kernel sends 32 frames a call. Kernels before 6.18
-			// have no choice.
-			_ = unix.SetsockoptInt(s.FD(), unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, c.Ring)
+			if c.Budget > 0 {
+				_ = unix.SetsockoptInt(s.FD(), unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, c.Budget)
+			}
 			return &Socket{Socket: s, mode: mode}, nil
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -37,7 +37,7 @@ Root is needed, a NIC is not. Nothing is left behind, also after Ctrl-C. Sizes c
 	f.BoolVar(&b.json, "json", false, "print one JSON object at the end, and nothing else")
 	f.StringSliceVar(&b.sizes, "size", nil, "frame `SIZES` in bytes, 64 to 1518, or imix; default a list of all of these")
 	f.IntVar(&b.cfg.Rounds, "rounds", 5, "`ROUNDS` through all cases")
-	f.StringSliceVar(&b.cfg.Cases, "case", nil, "`CASES` beside forward: "+strings.Join(veth.CaseNames()[1:], ", ")+"; default all")
+	f.StringSliceVar(&b.cfg.Cases, "case", nil, "`CASES` beside forward: "+strings.Join(veth.CaseNames()[1:], ", ")+"; default all but asavie-budget")
 	f.DurationVar(&b.cfg.Window, "window", 400*time.Millisecond, "`TIME` of one measurement")
 	f.StringVar(&b.cfg.Encap, "encap", "ip4", "`ENCAP` of the pseudowire: ip4, udp4, ip6, udp6")
 	f.StringVar(&b.sink, "sink", string(traffic.SinkStack), "where frames are counted and dropped at the far end: stack or xdp")
