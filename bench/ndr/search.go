@@ -14,6 +14,7 @@ type Trial struct {
 	Late      uint64  `json:"not_generated"` // frames that the generator had no time for
 	Reordered uint64  `json:"reordered"`
 	Disturbed float64 `json:"disturbed_percent"`
+	Passed    bool    `json:"passed"` // had no more loss than was allowed
 	// Latency is of a trial that was asked for it.
 	Latency *Latency `json:"latency,omitempty"`
 }
@@ -26,8 +27,16 @@ func (t Trial) LossPercent() float64 {
 	return 100 * float64(t.Sent-t.Received) / float64(t.Sent)
 }
 
-// starved tells that the generator could not keep up, so the rate was not really offered.
-func (t Trial) starved() bool { return t.Late > t.Sent/50 }
+// Offered is the rate in Mpps that was really offered.
+func (t Trial) Offered() float64 {
+	if t.Sent == 0 {
+		return 0
+	}
+	return t.Rate * float64(t.Sent) / float64(t.Sent+t.Late)
+}
+
+// starved tells that the generator could not keep up: the trial tells nothing of the rate.
+func (t Trial) starved() bool { return t.Late > t.Sent/10 }
 
 const (
 	// disturbed is what others may take of a CPU, in percent, before a trial that failed is none.
@@ -161,48 +170,40 @@ func (s *search) run(ctx context.Context) error {
 	return nil
 }
 
-// halve finds the highest rate up to top with no more loss than allowed. Rates that were tried are
-// not tried again.
+// halve finds the highest rate up to top with no more loss than allowed, as it was really offered.
+// What passed a stricter search before passes this one.
 func (s *search) halve(ctx context.Context, top, allowed float64) (float64, error) {
-	low, high := 0.0, top
+	low, high, offered := 0.0, top, 0.0
 	for _, t := range s.result.Trials {
-		if t.starved() || t.LossPercent() > allowed {
-			continue
+		if !t.starved() && t.LossPercent() <= allowed && t.Rate > low && t.Rate < top {
+			low, offered = t.Rate, t.Offered()
 		}
-		low = max(low, t.Rate)
 	}
+	rate := top // it may be that good
 	for high-low > s.config.Resolution*high && high > top/200 {
-		rate := (low + high) / 2
-		if low == 0 && high == top {
-			rate = top // it may be that good
-		}
-		passes, err := s.passes(ctx, rate, allowed)
+		t, err := s.passes(ctx, rate, allowed)
 		if err != nil {
 			return 0, err
 		}
-		switch {
-		case passes:
-			low = rate
-			if rate == top {
-				return top, nil
-			}
-		case rate == top:
-			high = rate * (1 - 1e-9) // so that top is not tried again
-		default:
+		if t == nil {
 			high = rate
+		} else if low, offered = rate, t.Offered(); rate == top {
+			break
 		}
+		rate = (low + high) / 2
 	}
-	return low, nil
+	return offered, nil
 }
 
-// passes tries a rate.
-func (s *search) passes(ctx context.Context, rate, allowed float64) (bool, error) {
+// passes tries a rate and returns the trial that passed, if one did.
+func (s *search) passes(ctx context.Context, rate, allowed float64) (*Trial, error) {
 	forgiven := 0
 	for failed := 0; failed < s.config.Tries; {
 		t, err := s.device.Trial(ctx, rate, false)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
+		t.Passed = !t.starved() && t.LossPercent() <= allowed
 		s.result.Trials = append(s.result.Trials, t)
 		line := fmt.Sprintf("%.4f Mpps: %d of %d frames lost (%.4f %%)", rate, t.Sent-min(t.Received, t.Sent), t.Sent, t.LossPercent())
 		if t.starved() {
@@ -213,16 +214,16 @@ func (s *search) passes(ctx context.Context, rate, allowed float64) (bool, error
 		}
 		s.config.Progress(line)
 		switch {
-		case !t.starved() && t.LossPercent() <= allowed:
-			return true, nil
+		case t.Passed:
+			return &t, nil
 		case t.Disturbed > disturbed && forgiven < patience:
 			forgiven++ // others on the machine had the CPU: that says nothing of the device
 		case t.starved():
-			s.result.Starved = true
-			return false, nil
+			s.result.Starved = s.result.Starved || t.Disturbed <= disturbed
+			return nil, nil
 		default:
 			failed++
 		}
 	}
-	return false, nil
+	return nil, nil
 }
