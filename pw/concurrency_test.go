@@ -97,9 +97,6 @@ func TestChangesWhileForwarding(t *testing.T) {
 		switch rng.IntN(8) {
 		case 0, 1, 2:
 			if id, err := table.AddSession(spec); err == nil {
-				if c := table.SessionCounters(id); c.TxPackets > 128*workers {
-					t.Errorf("a new session begins with %+v", c)
-				}
 				ids[id] = spec
 			}
 		case 3:
