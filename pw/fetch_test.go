@@ -2,10 +2,13 @@ package pw
 
 import "testing"
 
-// seedsFor makes 1 the tag of a key that has these two words: that of the mark of a removal.
+// foldToMark is what tagOf makes 1 of: the tag of the mark of a removal.
+const foldToMark = 0x9937_733d_9937_733d
+
+// seedsFor makes 1 the tag of a key that has these two words.
 func seedsFor(first, second uint64) (s seeds) {
 	for i := range s {
-		s[i] = second ^ 1<<16
+		s[i] = second ^ foldToMark
 	}
 	s[0] = first ^ 1
 	return s
@@ -26,7 +29,7 @@ func TestFetchGoesOnBehindAMark(t *testing.T) {
 
 	h := newHostile(t)
 	h.table.seeds = seedsFor(1<<32|7<<16|3, 0)
-	h.table.seeds[1] = 1 << 16
+	h.table.seeds[1] = foldToMark
 	if got := h.table.seeds.acTag(acKey{1, 7, 3}); got != 1 {
 		t.Fatalf("tag %d", got)
 	}
@@ -56,7 +59,7 @@ func TestFetchOfASessionThatHasJustGone(t *testing.T) {
 	for _, state := range []uint64{portUntagged, portAll, portUntagged | portAll} {
 		h := newHostile(t)
 		h.table.seeds = seedsFor(1<<32|7<<16|anyVID, 0)
-		h.table.seeds[1] = 1
+		h.table.seeds[1] = 0
 		if got := h.table.seeds.acTag(acKey{1, 7, anyVID}); got != 0 {
 			t.Fatalf("tag %d", got)
 		}

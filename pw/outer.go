@@ -175,8 +175,7 @@ func (s *seeds) quickRow(mem []byte, fs []Frame, first int, lot []lookup) int {
 			break
 		}
 		l.class, l.at, l.sid, l.ports = class, uint16(at), sid, ports
-		hi, lo := bits.Mul64(key^s0, (uint64(ports)<<32|uint64(sid))^seed)
-		l.tag = uint32((hi ^ lo) >> 16)
+		l.tag = tagOf(fold(key^s0, (uint64(ports)<<32|uint64(sid))^seed))
 	}
 	return i
 }

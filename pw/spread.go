@@ -97,7 +97,7 @@ func (s *seeds) spreadRow(mem []byte, in []Frame, n uint64, to []uint8) int {
 		if sid == 0 {
 			break
 		}
-		tag := uint32(fold(binary.LittleEndian.Uint64(h[26:])^s0, (uint64(ports)<<32|uint64(sid))^seed) >> 16)
+		tag := tagOf(fold(binary.LittleEndian.Uint64(h[26:])^s0, (uint64(ports)<<32|uint64(sid))^seed))
 		to[i] = spreadTo(tag, n)
 	}
 	return i

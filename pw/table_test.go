@@ -238,14 +238,12 @@ func TestMemoryPerSession(t *testing.T) {
 
 // An index finds what is in it, through growth and removals.
 func TestIndex(t *testing.T) {
-	// One seed in a hundred clusters; what an operator gets is the mean.
-	const seeds = 32
-	sum := 0.0
-	for range seeds {
-		sum += indexProbes(t)
-	}
-	if mean := sum / seeds; mean > 3 {
-		t.Errorf("%.2f entries looked at on average", mean)
+	// An index at most three quarters full, of tags without an order, takes 2.5 (Knuth, linear
+	// probing). No seed may do worse.
+	for range 32 {
+		if mean := indexProbes(t); mean > 3 {
+			t.Errorf("%.2f entries looked at on average", mean)
+		}
 	}
 }
 
