@@ -124,6 +124,10 @@ func (d *session) tagsQuick(frame []byte) bool {
 // decapSlowly is for packets that have something uncommon, and for the last of a lot, of which
 // there is more to learn.
 func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session, t *tunnel, now int64) {
+	if d.decapOp&opExtra != 0 {
+		f.decapExtra(mem, b, fr, l, d, t, now)
+		return
+	}
 	c := f.counters.at(d.slot)
 	inner := int(l.at) + int(d.rxLen)
 	var head [longView]byte
@@ -137,7 +141,7 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 		tags = binary.LittleEndian.Uint64(b[inner+12:])
 	}
 	// Before tags are changed: that writes over cookie and sublayer.
-	s := suspect(b[int(l.at)+l2tp.SessionIDLen:l.end], d, true)
+	s := suspect(messageOf(b, l), d, true)
 	why := f.decap(mem, b, fr, l, d, t, c)
 	if why != dropNone {
 		f.refuse(b, fr, l, d, t, c, why, now)
@@ -149,8 +153,11 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 	}
 }
 
-// decap moves the frame's start to the frame inside.
-func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tunnel, c *sessionCounters) Drop {
+// messageOf is an L2TP message from behind its session id on.
+func messageOf(b []byte, l *lookup) []byte { return b[int(l.at)+l2tp.SessionIDLen : l.end] }
+
+// authentic verifies what is to be right before anything else is believed.
+func (f *Forwarder) authentic(b []byte, l *lookup, d *session, t *tunnel, c *sessionCounters) Drop {
 	if t.class.udp() {
 		present, ok := udpSumOK(b, l)
 		if !ok {
@@ -178,27 +185,54 @@ func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tu
 			return DropCookieMismatch
 		}
 	}
-	if d.defaultSublayer() {
-		w := l2tp.Data(m).Sublayer(int(d.rxCookieLen))
-		if w&l2tp.SublayerV != 0 {
-			return DropOAM
-		}
-		if w&(l2tp.SublayerB|l2tp.SublayerE) != 0 {
-			return DropFragment
-		}
-		if w&l2tp.SublayerRest != 0 {
-			c.sublayerBits.add(1)
-		}
+	return dropNone
+}
+
+// sublayer looks at the flags of the default sublayer, if there is one.
+func (f *Forwarder) sublayer(b []byte, l *lookup, d *session, c *sessionCounters) Drop {
+	if !d.defaultSublayer() {
+		return dropNone
 	}
-	bytes := uint64(len(m))
+	w := l2tp.Data(b[l.at:l.end]).Sublayer(int(d.rxCookieLen))
+	if w&l2tp.SublayerV != 0 {
+		return DropOAM
+	}
+	if w&(l2tp.SublayerB|l2tp.SublayerE) != 0 {
+		return DropFragment
+	}
+	if w&l2tp.SublayerRest != 0 {
+		c.sublayerBits.add(1)
+	}
+	return dropNone
+}
+
+// countRx counts a packet that passed, delivered or not.
+func (f *Forwarder) countRx(l *lookup, d *session, t *tunnel, c *sessionCounters) {
+	bytes := uint64(l.end) - uint64(l.at)
 	if t.class.udp() {
 		bytes += l2tp.FlagsLen
 	}
 	c.rxPackets.add(1)
 	c.rxBytes.add(bytes)
+}
 
-	n := uint32(len(m)) - uint32(d.rxLen)
-	addr := fr.Addr + uint64(l.at) + uint64(d.rxLen)
+// decap moves the frame's start to the frame inside.
+func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tunnel, c *sessionCounters) Drop {
+	if why := f.authentic(b, l, d, t, c); why != dropNone {
+		return why
+	}
+	if why := f.sublayer(b, l, d, c); why != dropNone {
+		return why
+	}
+	f.countRx(l, d, t, c)
+	fr.Addr += uint64(l.at) + uint64(d.rxLen)
+	fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
+	return f.deliver(mem, fr, d)
+}
+
+// deliver gives an Ethernet frame that came for the session to its attachment circuit.
+func (f *Forwarder) deliver(mem []byte, fr *Frame, d *session) (why Drop) {
+	addr, n := fr.Addr, fr.Len
 	if n < l2tp.EthernetLen {
 		return DropRuntInner
 	}
@@ -209,8 +243,7 @@ func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tu
 	if state&portOverlaps != 0 && f.table.foreign(d, state, mem[addr:addr+uint64(n)]) {
 		return DropVLANMismatch
 	}
-	if d.decapOp != decapAsIs {
-		var why Drop
+	if d.tagOp() != decapAsIs {
 		if addr, n, why = retagDecap(mem, addr, n, d); why != dropNone {
 			return why
 		}
@@ -245,7 +278,7 @@ func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel
 	c.rxErrors.add(1)
 	if why != DropOversizeAC {
 		// What is refused for its tags still has them.
-		c.note(suspect(b[int(l.at)+l2tp.SessionIDLen:l.end], d, why != DropCookieMismatch), now)
+		c.note(suspect(messageOf(b, l), d, why != DropCookieMismatch), now)
 	}
 }
 

@@ -59,7 +59,7 @@ func (t *Table) resolveAC(p uint16, l *lookup, x *index) uint32 {
 
 // encapLot encapsulates frames whose records are still to be found. Those that turn out to be no
 // session's join those to decapsulate.
-func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int) int {
+func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, now int64) int {
 	t := f.table
 	x := t.ac.Load()
 	f.fetch(lot, x)
@@ -91,7 +91,7 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int) i
 		addr, n := fr.Addr, fr.Len
 		part := uint32(d.partLen) % 32
 		if addr%minChunk < encapRoom || n+part > o.max || d.encapOp != 0 || i == len(lot)-1 && record == f.lastEncap {
-			f.encapSlowly(mem, fr, d, record)
+			f.encapSlowly(mem, fr, d, record, now)
 			continue
 		}
 		w := (*[encapWindow]byte)(mem[addr-encapWindow : addr : addr])
@@ -134,7 +134,11 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int) i
 
 // encapSlowly is for frames that have something uncommon, and for those after which a streak may
 // begin.
-func (f *Forwarder) encapSlowly(mem []byte, fr *Frame, d *session, record uint32) {
+func (f *Forwarder) encapSlowly(mem []byte, fr *Frame, d *session, record uint32, now int64) {
+	if d.encapOp&opExtra != 0 {
+		f.encapExtra(mem, fr, d, now)
+		return
+	}
 	learn := record == f.lastEncap && fr.Len >= streakMin
 	f.lastEncap = record
 	if !learn {
@@ -242,7 +246,7 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 		f.drop(fr, DropNoNextHop)
 		return
 	}
-	if d.encapOp != 0 {
+	if d.encapOp&^opExtra != 0 {
 		addr, n = retagEncap(mem, addr, n, d)
 	}
 	l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n

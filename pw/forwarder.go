@@ -45,6 +45,8 @@ type Forwarder struct {
 
 	toEncap, toDecap [burst]lookup
 
+	emitted []Frame // of sessions with an extra, in the order in which they leave
+
 	counters     array[sessionCounters] // by SessionID
 	invalid      array[counter]         // by TunnelID
 	portCounters [MaxPorts]portCounters
@@ -83,6 +85,7 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 	}
 	return &Forwarder{
 		table:       t,
+		emitted:     make([]Frame, 0, 8*burst),
 		encapStreak: encapStreak{in: noPort},
 		decapStreak: decapStreak{in: noPort},
 
@@ -119,6 +122,9 @@ func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Fr
 			f.burst(mem, b, now)
 		}
 		fs = fs[k:]
+	}
+	if len(f.emitted) > 0 {
+		out = f.settle(out, n)
 	}
 	f.epoch.leave()
 	return out
@@ -178,7 +184,7 @@ func (f *Forwarder) burst(mem []byte, fs []Frame, now int64) {
 		decaps = f.sortDecap(b, fr, i, state, decaps)
 	}
 	if encaps > 0 {
-		decaps = f.encapLot(mem, fs, f.toEncap[:encaps], decaps)
+		decaps = f.encapLot(mem, fs, f.toEncap[:encaps], decaps, now)
 	}
 	if decaps > 0 {
 		f.decapLot(mem, fs, f.toDecap[:decaps], now)

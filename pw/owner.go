@@ -67,7 +67,7 @@ func (t *Table) foreign(d *session, state uint64, b []byte) bool {
 	vid, tagged := vidAt(b, l2tp.EthernetLen)
 	k := acKey{d.port, d.lo, anyVID}
 	inner := l2tp.EthernetLen + l2tp.TagLen // where the tag is that will be the inner one
-	switch d.decapOp {
+	switch d.tagOp() {
 	case decapAsIs:
 		if vid == 0 {
 			return uint32(t.ports[d.port%MaxPorts].catch.Load()>>32) != 0
@@ -92,7 +92,7 @@ func (t *Table) foreign(d *session, state uint64, b []byte) bool {
 	if vid, tagged := vidAt(b, inner); tagged && state&portQinQ != 0 && t.owned(acKey{k.port, k.outer, vid}) {
 		return true
 	}
-	return d.decapOp == decapAsIs && t.owned(k)
+	return d.tagOp() == decapAsIs && t.owned(k)
 }
 
 // vidAt reads the identifier of the tag whose TPID ends at b[at:]. False: there is none.

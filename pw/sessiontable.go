@@ -33,6 +33,7 @@ func (t *Table) freeSlot(id uint32) {
 	for _, f := range t.workers {
 		f.counters.at(id).zero()
 	}
+	t.clearExtra(id)
 	*slot = sessionSlot{}
 	t.slots.give(id)
 }
@@ -151,7 +152,7 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 	}
 	id := t.takeSlot()
 	d.slot = id
-	record := t.newSession(&d)
+	record := t.newSession(&d, extra{})
 	*t.slots.at(id) = sessionSlot{record: record, next: tun.first, tunnel: spec.Tunnel}
 	if tun.first != 0 {
 		t.slots.at(tun.first).prev = id
@@ -166,9 +167,11 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 }
 
 // newSession writes a session's record, not yet to be found by anyone.
-func (t *Table) newSession(d *session) uint32 {
+func (t *Table) newSession(d *session, e extra) uint32 {
 	record := t.sessions.take()
+	d.flag(&e)
 	*t.sessions.at(record) = *d
+	t.setExtra(d, record, e)
 	return record
 }
 
@@ -197,17 +200,22 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 	if err := t.clashAC(&d); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
 	}
-	t.replace(id, &d)
+	e := t.extraNow(t.sessions.at(slot.record))
+	if e.joined != 0 && d.port != NoPort {
+		t.part(id)
+		e.joined = 0
+	}
+	t.replace(id, &d, e)
 	return nil
 }
 
 // replace makes d the session's description: new entries first, the old ones' removal last, and
 // one store where an entry stays.
-func (t *Table) replace(id SessionID, d *session) {
+func (t *Table) replace(id SessionID, d *session, e extra) {
 	slot := t.slots.at(uint32(id))
 	oldRecord := slot.record
 	old := *t.sessions.at(oldRecord)
-	record := t.newSession(d)
+	record := t.newSession(d, e)
 	slot.record = record
 
 	of, nf := t.tunnels.at(old.tunnel).flow(), t.tunnels.at(d.tunnel).flow()
@@ -253,6 +261,7 @@ func (t *Table) RemoveSession(id SessionID) error {
 	if err != nil {
 		return fmt.Errorf("remove session: %w", err)
 	}
+	t.part(id)
 	record := slot.record
 	d := t.sessions.at(record)
 	t.attach(0, d, -1)

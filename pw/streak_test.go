@@ -18,7 +18,7 @@ func TestNoStreakBeginsWithinAChange(t *testing.T) {
 	h.table.attach(0, d, -1)
 	h.table.publishPort(1)
 	fr := mine(256)
-	f.encapSlowly(h.mem, &fr, d, record) // as in a batch that began before the change
+	f.encapSlowly(h.mem, &fr, d, record, 1) // as in a batch that began before the change
 	out, got := h.one(1, customer(0x0800, tag(0x8100, 5)))
 	if out != 0 || u32(got[34:]) != 1 {
 		t.Errorf("a frame of VLAN 5 left port %d as %x", out, got)

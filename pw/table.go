@@ -23,6 +23,7 @@ type Table struct {
 	tunnels          store[tunnel]
 	hops             store[nextHop]
 	hopNow           array[atomic.Uint32] // by NextHopID: its present state
+	extras           extras
 
 	// What they do not.
 	attached  [MaxPorts]attachments

@@ -62,6 +62,9 @@ func tagOps(d *session) (encap, decap uint8) {
 	return 0, decapAsIs
 }
 
+// tagOp is decapOp without what is not about tags.
+func (d *session) tagOp() uint8 { return d.decapOp &^ opExtra }
+
 const pcpMask = 0xf000 // PCP and DEI
 
 // retagEncap changes the tags of the frame of n bytes at addr, which is the session's, and returns
@@ -102,7 +105,7 @@ func retagDecap(mem []byte, addr uint64, n uint32, d *session) (_ uint64, _ uint
 	}
 	vid := tci & l2tp.VIDMask
 
-	switch d.decapOp {
+	switch d.tagOp() {
 	case decapAsIs:
 		return addr, n, dropNone
 	case decapCheckUntagged:
@@ -123,7 +126,7 @@ func retagDecap(mem []byte, addr uint64, n uint32, d *session) (_ uint64, _ uint
 		if vid < d.lo || vid > d.hi {
 			return addr, n, DropVLANMismatch
 		}
-		if d.decapOp == decapCheckOuter {
+		if d.tagOp() == decapCheckOuter {
 			return addr, n, dropNone
 		}
 		if len(b) < l2tp.EthernetLen+2*l2tp.TagLen || !l2tp.IsTPID(binary.BigEndian.Uint16(b[16:])) {
@@ -149,7 +152,7 @@ func retagDecap(mem []byte, addr uint64, n uint32, d *session) (_ uint64, _ uint
 	// Pop one or none, push none, one or two.
 	macs := *(*[12]byte)(b)
 	pcp := uint16(0)
-	if d.decapOp == decapReplace {
+	if d.tagOp() == decapReplace {
 		pcp = tci & pcpMask
 		addr += l2tp.TagLen
 		n -= l2tp.TagLen

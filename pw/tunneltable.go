@@ -95,7 +95,7 @@ func (t *Table) SetTunnel(id TunnelID, spec TunnelSpec) error {
 	for s := slot.first; s != 0; s = t.slots.at(s).next {
 		next := *t.sessions.at(t.slots.at(s).record)
 		next.tunnel = record
-		t.replace(SessionID(s), &next)
+		t.replace(SessionID(s), &next, t.extraNow(&next))
 	}
 	t.removeMarks(old)
 	t.grace.retire(retiredTunnel, old)

@@ -1,0 +1,162 @@
+package pw
+
+import (
+	"bytes"
+	"testing"
+
+	"xwire/l2tp"
+)
+
+// joinBox has a session with a cookie and a sublayer over IPv4 joined with one of neither over UDP
+// and IPv6, both on core port 0, and a plain one (id 3) of the first tunnel on port 1.
+func joinBox(t testing.TB) (table *Table, a, b SessionID) {
+	table = NewTable(1)
+	table.SetPort(0, PortSpec{Core: true})
+	hop := table.AddNextHop(NextHop{Port: 0, Src: l2tp.MAC{2, 0, 0, 0, 0, 1}, Dst: l2tp.MAC{2, 0, 0, 0, 0, 2}})
+	near, far := must(table.AddTunnel(ip4))(t), must(table.AddTunnel(with(udp6, func(x *TunnelSpec) { x.UDPZeroChecksumRx = true })))(t)
+	table.SetTunnelNextHop(near, hop)
+	table.SetTunnelNextHop(far, hop)
+	a = must(table.AddSession(SessionSpec{
+		Tunnel: near, SID: 100, PSID: 200, Sublayer: l2tp.SublayerDefault, Type: l2tp.PWEth,
+		RxCookieCount: 1, RxCookies: [2]l2tp.Cookie{cookie(t, "0102030405060708")}, AC: Attachment{Port: NoPort},
+	}))(t)
+	b = must(table.AddSession(SessionSpec{Tunnel: far, SID: 102, PSID: 202, Type: l2tp.PWEth, AC: Attachment{Port: NoPort}}))(t)
+	must(table.AddSession(SessionSpec{Tunnel: near, SID: 7, PSID: 207, Type: l2tp.PWEth, AC: Attachment{Port: 1}}))(t)
+	if err := table.Join(a, b); err != nil {
+		t.Fatal(err)
+	}
+	return table, a, b
+}
+
+func TestJoin(t *testing.T) {
+	table, a, b := joinBox(t)
+	r := newRig(t, table)
+	inner := wire(t, dropInner...)
+	for round := range 3 { // streaks begin at the second of a row
+		out, got := r.one(0, wire(t, dropIP4...))
+		if want := join(wire(t, "06a5 06a6 002a 0000", "00030000", "000000ca"), inner); out != 0 || !bytes.HasSuffix(got, want) || u16(got[12:]) != 0x86dd {
+			t.Fatalf("round %d, to UDP over IPv6: out of %d as %x", round, out, got)
+		}
+		out, got = r.one(0, wire(t, dropUDP6...))
+		if want := join(wire(t, "000000c8 00000000"), inner); out != 0 || !bytes.HasSuffix(got, want) || u16(got[12:]) != 0x0800 || got[23] != 115 {
+			t.Fatalf("round %d, to IPv4: out of %d as %x", round, out, got)
+		}
+	}
+	for _, id := range []SessionID{a, b} {
+		c := table.SessionCounters(id)
+		if c.RxPackets != 3 || c.TxPackets != 3 || c.RxErrors != 0 || c.TxErrors != 0 {
+			t.Errorf("session %d counts %+v", id, c)
+		}
+	}
+	if n := table.PortForwarded(0); n != 6 {
+		t.Errorf("%d forwarded, want 6", n)
+	}
+	assertNoAllocs(t, r, 0, 256, wire(t, dropIP4...))
+}
+
+// A frame that goes from session to session leaves with its neighbours in the batch, none lost, none
+// twice.
+func TestJoinAmongOthers(t *testing.T) {
+	table, _, _ := joinBox(t)
+	r := newRig(t, table)
+	plain := wire(t, dropInner...)
+	var in []Frame
+	for i := range 90 {
+		switch i % 3 {
+		case 0:
+			in = append(in, r.put(i, 0, 256, wire(t, dropIP4...)))
+		case 1:
+			in = append(in, r.put(i, 1, 256, plain))
+		default:
+			in = append(in, r.put(i, 0, 256, wire(t, dropIP4...)[:60])) // cut off
+		}
+	}
+	first := Frame{Addr: 1, Out: 9}
+	out := table.Forwarder(0).Process(r.mem, in, 1, append(r.out[:0], first))
+	if out[0] != first {
+		t.Errorf("the frame before became %+v", out[0])
+	}
+	kinds, chunks := map[uint16]int{}, map[uint64]bool{}
+	last := uint64(0)
+	for _, o := range out[1:] {
+		chunk := o.Addr / minChunk
+		if chunks[chunk] {
+			t.Errorf("chunk %d came back twice", chunk)
+		}
+		chunks[chunk] = true
+		kinds[o.Out]++
+		if o.Out == 0 && o.In == 0 {
+			if chunk < last {
+				t.Errorf("chunk %d behind %d", chunk, last)
+			}
+			last = chunk
+		}
+	}
+	if len(out) != 91 || kinds[0] != 60 || kinds[NoPort] != 30 {
+		t.Errorf("%d came back, by port %v", len(out), kinds)
+	}
+}
+
+func TestJoinEnds(t *testing.T) {
+	refused := func(what string, err error) {
+		t.Helper()
+		if err == nil {
+			t.Errorf("%s was allowed", what)
+		}
+	}
+	table, a, b := joinBox(t)
+	refused("a session joined with itself", table.Join(a, a))
+	refused("a session with a port", table.Join(a, 3))
+	refused("a session that is not there", table.Join(a, 99))
+	if table.Joined(a) != b || table.Joined(b) != a || table.Joined(3) != 0 {
+		t.Errorf("joined: %d with %d, %d with %d, 3 with %d", a, table.Joined(a), b, table.Joined(b), table.Joined(3))
+	}
+	for _, c := range []struct {
+		name string
+		end  func(table *Table, a, b SessionID) error
+	}{
+		{"parted", func(table *Table, a, _ SessionID) error { return table.Part(a) }},
+		{"the other removed", func(table *Table, _, b SessionID) error { return table.RemoveSession(b) }},
+		{"the other attached", func(table *Table, _, b SessionID) error {
+			s, _ := table.Session(b)
+			s.AC.Port = 5
+			return table.SetSession(b, s)
+		}},
+	} {
+		table, a, b := joinBox(t)
+		r := newRig(t, table)
+		r.one(0, wire(t, dropIP4...))
+		if err := c.end(table, a, b); err != nil {
+			t.Fatal(err)
+		}
+		if out, _ := r.one(0, wire(t, dropIP4...)); out != NoPort || dropsAt(table, 0)["no_ac"] != 1 {
+			t.Errorf("%s: out of %d, drops %v", c.name, out, dropsAt(table, 0))
+		}
+		if j := table.Joined(a); j != 0 {
+			t.Errorf("%s: still joined with %d", c.name, j)
+		}
+		if c.name == "parted" {
+			if err := table.Join(b, a); err != nil {
+				t.Error(err)
+			}
+			if out, _ := r.one(0, wire(t, dropIP4...)); out != 0 {
+				t.Errorf("joined again: out of %d, drops %v", out, dropsAt(table, 0))
+			}
+		}
+	}
+
+	// A change of the session or of its tunnel leaves it joined.
+	table, a, _ = joinBox(t)
+	r := newRig(t, table)
+	s, _ := table.Session(a)
+	s.PSID = 300
+	if err := table.SetSession(a, s); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.SetTunnel(s.Tunnel, with(ip4, func(x *TunnelSpec) { x.Peer = addrPort("198.51.100.8") })); err != nil {
+		t.Fatal(err)
+	}
+	if out, got := r.one(0, wire(t, dropUDP6...)); out != 0 || u32(got[34:]) != 300 || got[33] != 8 {
+		t.Errorf("after changes: out of %d as %x", out, got)
+	}
+}
