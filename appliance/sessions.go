@@ -25,7 +25,8 @@ type tunnel struct {
 // what the table knows (ids, cookies, sublayer, tags) is asked there.
 type session struct {
 	name, description string
-	local             string // the interface's name, "" with a port
+	local             string // the interface's name, "" with a port or a session
+	switched          string // tunnel/session, "" with a port or an interface
 	pwvlan            string
 	reason            string // why it is not in the table
 	id                pw.SessionID
@@ -102,7 +103,11 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 				Sublayer: sc.L2Spec, Type: sc.Pseudowire,
 			}
 			spec.RxCookies, spec.RxCookieCount = sc.RxCookies, int(sc.RxCookieCount)
-			if sc.Local() {
+			switch {
+			case sc.Switched():
+				s.switched = sc.Attach
+				spec.AC = pw.Attachment{Port: pw.NoPort}
+			case sc.Local():
 				s.local = sc.InterfaceName
 				b, ok := bindings[sc.InterfaceName]
 				if !ok && s.enabled {
@@ -110,7 +115,7 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 				}
 				s.mtu = uint16(b.MTU)
 				spec.AC = localAttachment(b, sc, a.trunkIndex())
-			} else {
+			default:
 				spec.AC = pw.Attachment{Port: byName[sc.Attach], VLAN: vlanMatch(sc.VLAN), PW: pwTags(sc.PWVLAN), STPID: cfg.Port(sc.Attach).QinQTPID}
 			}
 			if s.enabled && s.reason == "" {
@@ -125,7 +130,36 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 			a.sessions = append(a.sessions, s)
 		}
 	}
+	a.joinSessions()
 	return nil
+}
+
+// joinSessions joins the sessions that are attached to each other.
+func (a *Appliance) joinSessions() {
+	var byName map[string]*session
+	for i := range a.sessions {
+		s := &a.sessions[i]
+		if s.switched == "" || !s.standing {
+			continue
+		}
+		if byName == nil {
+			byName = make(map[string]*session)
+			for j := range a.sessions {
+				if o := &a.sessions[j]; o.switched != "" {
+					byName[a.tunnels[o.tunnel].name+"/"+o.name] = o
+				}
+			}
+		}
+		o := byName[s.switched]
+		if o == nil || !o.standing {
+			s.reason = "session " + s.switched + " does not stand"
+			continue
+		}
+		if err := a.table.Join(s.id, o.id); err != nil {
+			s.reason = err.Error()
+			a.log.Error("session waits", "tunnel", a.tunnels[s.tunnel].name, "session", s.name, "error", err)
+		}
+	}
 }
 
 // vlanMatch and pwTags put the configuration's words into the table's.

@@ -176,19 +176,33 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 	if c.Suspect > 0 {
 		v.Suspicion = a.table.Suspicion(s.id).String()
 	}
-	p := a.ports[spec.AC.Port]
-	if s.local == "" {
-		v.Port, v.VLAN = p.Name, spec.AC.VLAN.String()
+	v.State, v.Reason = "waiting", a.circuitReason(s, &spec)
+	switch {
+	case s.switched != "":
+		v.Switched, v.PWVLAN = s.switched, ""
+	case s.local == "":
+		v.Port, v.VLAN = a.ports[spec.AC.Port].Name, spec.AC.VLAN.String()
 	}
 	switch hop := t.target.hop; {
-	case p.opened == nil, p.opened.down:
-		v.State, v.Reason = "waiting", "port "+p.Name+": "+p.reason
+	case v.Reason != "":
 	case hop.State != nexthop.Resolved:
-		v.State, v.Reason = "waiting", hopText(hop)
+		v.Reason = hopText(hop)
 	default:
 		v.State = "up"
 	}
 	return v
+}
+
+// circuitReason tells why a session's attachment circuit cannot be used, or "".
+func (a *Appliance) circuitReason(s *session, spec *pw.SessionSpec) string {
+	if s.switched != "" {
+		return s.reason
+	}
+	p := a.ports[spec.AC.Port]
+	if p.opened == nil || p.opened.down {
+		return "port " + p.Name + ": " + p.reason
+	}
+	return ""
 }
 
 // Ports lists all ports in the order of the configuration, the trunk of local interfaces last.

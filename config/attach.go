@@ -15,7 +15,7 @@ func (l *loader) attachments() {
 	for _, t := range l.tunnels {
 		for i := range t.Sessions {
 			s := &t.Sessions[i]
-			if s.Attach == "" {
+			if s.Attach == "" || s.Switched() {
 				continue
 			}
 			p := problems{l, "session", &t.sessions[i]}

@@ -20,6 +20,7 @@ func (l *loader) clashes() {
 	}
 	l.clashingIDs()
 	l.attachments()
+	l.switched()
 }
 
 // outer is what tells two tunnels' frames apart before the session id is looked at.

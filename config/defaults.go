@@ -69,7 +69,7 @@ var keys = []Key{
 	{Table: "session", Name: "rx_cookie", Type: "hex string, byte array, or array of two of them", Alias: "peer_cookie", Doc: "what we accept: 4 or 8 bytes, two of one length while a cookie is changed; absent: none"},
 	{Table: "session", Name: "cookie_file", Type: "string", Doc: "file of mode 0600, relative to this one, with tx_cookie and rx_cookie under the same table header"},
 	{Table: "session", Name: "l2spec_type", Type: `"none" | "default"`, Default: "none", Doc: "L2-specific sublayer; Linux, VyOS and tunneldigger peers mean \"default\" unless told, so check warns when it is absent"},
-	{Table: "session", Name: "attach", Type: "string", Doc: "the port that is the attachment circuit; absent: a local interface"},
+	{Table: "session", Name: "attach", Type: "string", Doc: "the attachment circuit: a port, or \"tunnel/session\" to switch between two sessions; absent: a local interface"},
 	{Table: "session", Name: "vlan", Type: `"all" | "untagged" | 100 | "100-199" | "100.20"`, Doc: "which frames of the port; needed with attach. S-VLAN before C-VLAN; no overlaps on a port"},
 	{Table: "session", Name: "pw_vlan", Type: `"keep" | "none" | 300`, Default: "keep", Doc: "the matched tags inside the pseudowire: kept, taken off, or replaced by one tag"},
 	{Table: "session", Name: "interface_name", Type: "string", Doc: "of the local interface, 15 bytes; absent: l2tpethN with N the sid, l2tpxH with H the sid in hex above 99999999, l2tp-H with H a hash of tunnel and session names where that name is taken"},
@@ -110,7 +110,7 @@ var tables = func() map[string]*table {
 }()
 
 // keySet is a set of the keys of one table.
-type keySet uint32
+type keySet uint64
 
 func (t *table) bit(name string) keySet        { return 1 << t.index[name] }
 func (s keySet) has(bit keySet) bool           { return s&bit != 0 }

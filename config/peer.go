@@ -161,7 +161,7 @@ func (p *peer) tagged(s *Session) []string {
 	switch {
 	case s.PWVLAN.Kind == PWVID:
 		return []string{fmt.Sprintf("Its frames carry VLAN tag %d.", s.PWVLAN.VID)}
-	case s.PWVLAN.Kind == PWNone || s.Local():
+	case s.PWVLAN.Kind == PWNone || s.Local() || s.Switched():
 		return nil
 	case s.VLAN.Kind == VLANSingle:
 		return []string{fmt.Sprintf("Its frames carry VLAN tag %d.", s.VLAN.Lo)}

@@ -60,6 +60,7 @@ type ReportSession struct {
 	RxCookies     int    `json:"rx_cookies"`          // how many are accepted
 	Interface     string `json:"interface,omitempty"` // local interface
 	Port          string `json:"port,omitempty"`
+	Switched      string `json:"switched,omitempty"` // tunnel/session of the other session
 	VLAN          string `json:"vlan,omitempty"`
 	PWVLAN        string `json:"pw_vlan,omitempty"`
 	Overhead      int    `json:"overhead"` // bytes from the outer IP header to the inner frame
@@ -139,11 +140,14 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		SessionID: s.SID, TunnelID: t.TID, PeerSessionID: s.PSID, PeerTunnelID: t.PTID,
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		TxCookieLen: s.TxCookie.Len(), RxCookieLen: s.RxCookies[0].Len(), RxCookies: int(s.RxCookieCount),
-		Interface: s.InterfaceName, Port: s.Attach,
-		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
+		Interface: s.InterfaceName,
+		Overhead:  s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}
-	if !s.Local() {
-		rs.VLAN, rs.PWVLAN = s.VLAN.String(), s.PWVLAN.String()
+	switch {
+	case s.Switched():
+		rs.Switched = s.Attach
+	case !s.Local():
+		rs.Port, rs.VLAN, rs.PWVLAN = s.Attach, s.VLAN.String(), s.PWVLAN.String()
 	}
 	return rs
 }

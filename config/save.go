@@ -128,6 +128,9 @@ func (o tomlWriter) session(t *Tunnel, s *Session) {
 		return
 	}
 	o.str("attach", s.Attach)
+	if s.Switched() {
+		return
+	}
 	o.str("vlan", s.VLAN.String())
 	if s.PWVLAN.Kind != PWKeep {
 		o.str("pw_vlan", s.PWVLAN.String())

@@ -1,17 +1,13 @@
 package config
 
-import (
-	"strings"
-
-	"xwire/l2tp"
-)
+import "xwire/l2tp"
 
 // Session is a [tunnel.NAME.session.NAME] table. There may be 100,000 of them: fields are in an
 // order that leaves no gaps.
 type Session struct {
 	Name          string
 	Description   string
-	Attach        string // the port that is the attachment circuit; empty: a local interface
+	Attach        string // the attachment circuit: a port, or tunnel/session; empty: a local interface
 	InterfaceName string // of the local interface, given or derived; empty with Attach
 	Pos           Pos
 
@@ -71,8 +67,6 @@ func (s *Session) set(r *reader, key string, v any) {
 		case !ok:
 		case a == "":
 			r.errorf(key, "is empty; name a port, or leave the key out for a local interface")
-		case strings.Contains(a, "/"):
-			r.errorf(key, "%q names a session; switching between sessions is not supported in this version, name a port", a)
 		default:
 			s.Attach = r.intern(a)
 		}
@@ -138,6 +132,15 @@ func (s *Session) check(p problems, own, given keySet) {
 			p.errorf("pw_vlan", "needs attach: a local interface carries its tags as they are")
 		}
 		s.VLAN, s.PWVLAN = VLAN{}, PWVLAN{}
+		return
+	}
+	if s.Switched() {
+		for _, k := range []string{"vlan", "pw_vlan", "interface_name", "mtu"} {
+			if mine(k) {
+				p.errorf(k, "has no meaning between two sessions, whose frames are carried as they are; leave it out, or name a port in attach")
+			}
+		}
+		s.VLAN, s.PWVLAN, s.InterfaceName, s.MTU = VLAN{}, PWVLAN{}, "", 0
 		return
 	}
 	if !has("vlan") && s.Attach != "" {

@@ -124,6 +124,9 @@ func cookieText(length, n int) string {
 }
 
 func (s *ReportSession) attachedTo() string {
+	if s.Switched != "" {
+		return "session " + s.Switched
+	}
 	if s.Port == "" {
 		return "interface " + s.Interface
 	}

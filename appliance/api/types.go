@@ -102,6 +102,7 @@ type Session struct {
 
 	Interface string `json:"interface,omitempty"` // the local interface, where that is the AC
 	Port      string `json:"port,omitempty"`      // the port, where that is the AC
+	Switched  string `json:"switched,omitempty"`  // tunnel/session, where another session is the AC
 	VLAN      string `json:"vlan,omitempty"`
 	PWVLAN    string `json:"pw_vlan,omitempty"`
 	MTU       int    `json:"mtu,omitempty"`

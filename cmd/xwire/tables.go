@@ -74,8 +74,11 @@ func tunnelsText(ts []api.Tunnel) string {
 }
 
 func attachmentText(s api.Session) string {
-	if s.Interface != "" {
+	switch {
+	case s.Interface != "":
 		return s.Interface
+	case s.Switched != "":
+		return "session " + s.Switched
 	}
 	return s.Port + " vlan " + s.VLAN
 }
