@@ -4,22 +4,35 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"xwire/config"
 )
 
-// kept is the last configuration that ran, below Options.StateDir. It holds cookies in clear.
-const kept = "last.toml"
+// keptFile is where the last configuration that ran from this file is kept, below Options.StateDir:
+// last- and the file's absolute path, escaped as systemd-escape --path does. It holds cookies in
+// clear.
+func keptFile(o *Options) (string, error) {
+	path, err := filepath.Abs(o.ConfigFile)
+	if err != nil {
+		return "", err
+	}
+	name := strings.NewReplacer("/", "-", "-", `\x2d`).Replace(strings.TrimPrefix(path, "/"))
+	return filepath.Join(o.StateDir, "last-"+name), nil
+}
 
-// LoadConfig reads the configuration file. If that has errors and a configuration ran before, the
-// latter is used instead, and said loudly: a box that reboots must not lose its circuits to a typo.
-// It sets o.Kept then.
+// LoadConfig reads the configuration file. If that has errors and ran before, what ran is used
+// instead, and said loudly: a box that reboots must not lose its circuits to a typo. It sets o.Kept
+// then. What ran from another file is never used.
 func LoadConfig(o *Options) (*config.Config, error) {
 	cfg, err := config.Load(o.ConfigFile)
 	if err == nil || o.StateDir == "" {
 		return cfg, err
 	}
-	file := filepath.Join(o.StateDir, kept)
+	file, pathErr := keptFile(o)
+	if pathErr != nil {
+		return nil, err
+	}
 	last, lastErr := config.LoadSaved(file)
 	if lastErr != nil {
 		return nil, err
@@ -42,7 +55,11 @@ func (a *Appliance) keepConfig(cfg *config.Config) {
 		a.log.Warn("make the state folder", "error", err)
 		return
 	}
-	if err := cfg.Save(filepath.Join(a.o.StateDir, kept)); err != nil {
+	file, err := keptFile(&a.o)
+	if err == nil {
+		err = cfg.Save(file)
+	}
+	if err != nil {
 		a.log.Warn("keep the configuration for a start with a broken one", "error", err)
 	}
 }
