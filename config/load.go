@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,14 +17,25 @@ type files interface {
 
 type disk struct{}
 
+var errIrregular = errors.New("it is not a regular file")
+
+// read takes regular files, and pipes that the shell has made (/dev/stdin, /dev/fd/63): to open a
+// pipe in the file system, or to read a device, may take for ever.
 func (disk) read(path string) (string, fs.FileMode, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", 0, err
+	}
+	pipe := st.Mode().Type() == fs.ModeNamedPipe && (strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/"))
+	if !st.Mode().IsRegular() && !st.IsDir() && !pipe { // reading a directory has an error of its own
+		return "", 0, errIrregular
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", 0, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
+	if st, err = f.Stat(); err != nil {
 		return "", 0, err
 	}
 	var b strings.Builder

@@ -2,11 +2,13 @@ package scenarios
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -40,6 +42,9 @@ func TestExitStatus(t *testing.T) {
 	good := file("good.toml", pairConfig(0))
 	broken := file("broken.toml", pairConfig(0)+"vlam = 3\n")
 	portless := file("portless.toml", strings.ReplaceAll(strings.TrimPrefix(pairConfig(0), corePort+accessPort), "attach = \"ac0\"\nvlan   = \"all\"\n", ""))
+	six := file("six.toml", strings.NewReplacer(core4[0].String(), core6[0].String(), core4[1].String(), core6[1].String()).Replace(pairConfig(0)))
+	pipe := filepath.Join(dir, "pipe.toml")
+	must(t, syscall.Mkfifo(pipe, 0o600))
 	nowhere := filepath.Join(dir, "no.sock")
 	for _, c := range []struct {
 		status int
@@ -55,6 +60,12 @@ func TestExitStatus(t *testing.T) {
 		{0, "ip l2tp add", []string{"check", "--peer", "linux", good}},
 		{0, "udp_checksum", []string{"check", "--defaults"}},
 		{1, "vlam", []string{"check", broken}},
+		{1, "not a regular file", []string{"check", pipe}},
+		{1, "not a regular file", []string{"check", "/dev/zero"}},
+		{2, "68", []string{"check", "--core-mtu", "67", good}},
+		{2, "65535", []string{"check", "--core-mtu", "65536", good}},
+		{2, "1280 (the least of an IPv6 path, as tunnel \"t\" has)", []string{"check", "--core-mtu", "1279", six}},
+		{0, "core0", []string{"check", "--core-mtu", "1280", six}},
 		{1, "missing.toml", []string{"check", filepath.Join(dir, "missing.toml")}},
 		{1, "vlam", []string{"run", "--config", broken, "--state", dir}},
 		{1, "missing.toml", []string{"run", "--config", filepath.Join(dir, "missing.toml"), "--state", dir}},
@@ -138,6 +149,31 @@ func TestCompletion(t *testing.T) {
 	for _, noun := range []string{"tunnels", "sessions", "session", "ports", "drops", "workers"} {
 		if !strings.Contains(stdout, noun) {
 			t.Errorf("completion of `show` does not offer %q:\n%s", noun, stdout)
+		}
+	}
+}
+
+// TestErrorsAsJSON: a program that reads check --json gets the errors of a file too.
+func TestErrorsAsJSON(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken.toml")
+	must(t, os.WriteFile(broken, []byte(strings.Replace(pairConfig(0), "psid = 101", "psid = 0\nvlam = 3", 1)), 0o600))
+	status, stdout, stderr := call(t, "check", "--json", broken)
+	var got struct {
+		Errors []struct {
+			File, Key, Message string
+			Line               int
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatalf("%v in %q", err, stdout)
+	}
+	if status != 1 || len(got.Errors) != 2 || !strings.Contains(stderr, "vlam") {
+		t.Fatalf("status %d, %+v, standard error %q", status, got, stderr)
+	}
+	for i, key := range []string{"psid", "vlam"} {
+		e := got.Errors[i]
+		if e.File != broken || e.Line == 0 || e.Key != "tunnel.t.session.s."+key || e.Message == "" {
+			t.Errorf("%+v", e)
 		}
 	}
 }

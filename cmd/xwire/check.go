@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -30,8 +32,19 @@ is touched. All errors of the file are printed, each with its line and key.`,
 			if defaults {
 				return config.WriteDefaults(e.stdout)
 			}
+			if err := coreMTUError(coreMTU, nil); err != nil {
+				return err
+			}
 			cfg, err := config.Load(args[0])
 			if err != nil {
+				if list := (config.Errors)(nil); asJSON && errors.As(err, &list) {
+					return errors.Join(err, printJSON(e.stdout, struct {
+						Errors config.Errors `json:"errors"`
+					}{list}))
+				}
+				return err
+			}
+			if err := coreMTUError(coreMTU, cfg); err != nil {
 				return err
 			}
 			if peer != "" {
@@ -48,9 +61,7 @@ is touched. All errors of the file are printed, each with its line and key.`,
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(e.stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(struct {
+				return printJSON(e.stdout, struct {
 					config.Report
 					Machine []appliance.Forecast `json:"machine"`
 				}{report, machine})
@@ -68,4 +79,26 @@ is touched. All errors of the file are printed, each with its line and key.`,
 	f.BoolVar(&cookies, "cookies", false, "with --peer: print cookies in clear")
 	f.BoolVar(&defaults, "defaults", false, "print every key with its default, instead of checking a file")
 	return cmd
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// coreMTUError refuses what no path has: IPv4 carries 68 bytes everywhere (RFC 791), IPv6 1280 (RFC
+// 8200 section 5).
+func coreMTUError(mtu int, cfg *config.Config) error {
+	least, why := 68, "the least of an IPv4 path"
+	for i := 0; cfg != nil && i < len(cfg.Tunnels); i++ {
+		if t := &cfg.Tunnels[i]; t.Enabled && t.IP6() {
+			least, why = 1280, fmt.Sprintf("the least of an IPv6 path, as tunnel %q has", t.Name)
+			break
+		}
+	}
+	if mtu < least || mtu > 65535 {
+		return usageError{fmt.Errorf("--core-mtu %d: must be %d (%s) to 65535", mtu, least, why)}
+	}
+	return nil
 }
