@@ -135,6 +135,9 @@ func (a *Appliance) Run(ctx context.Context) (err error) {
 	}
 	err = a.supervise(ctx)
 	a.notify(daemon.SdNotifyStopping)
+	a.log.Info("stopping", "reason", context.Cause(ctx))
+	stopping := time.Now()
+	defer func() { a.log.Info("stopped", "after", time.Since(stopping).Round(time.Millisecond)) }()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}

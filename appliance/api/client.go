@@ -3,10 +3,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -41,7 +44,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, v any) 
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask xwire on %s (is it running? --control names its socket): %w", c.socket, err)
+		return c.refused(err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -55,6 +58,31 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, v any) 
 		return fmt.Errorf("read answer to %s: %w", path, err)
 	}
 	return nil
+}
+
+// refused tells what to do about a request that got no answer. The request's address, which HTTP puts
+// into its errors, is none that anyone has seen.
+func (c *Client) refused(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	hint := "is it running? --control names its socket"
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		hint = "the socket is its owner's and group's: be root, or join the group"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		hint = "it did not answer in time"
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) {
+		err = dial.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return fmt.Errorf("ask xwire on %s: %w (%s)", c.socket, err, hint)
 }
 
 // Status asks for the process as a whole.

@@ -49,6 +49,7 @@ func TestLifeStop(t *testing.T) {
 		t.Logf("stopped after %v", took.Round(time.Millisecond))
 	}
 	stop()
+	says(t, b.Process().Output(), "msg=stopping", "terminated", "msg=stopped")
 	clean(t, "no trace after the stop", w.hosts[0])
 	if _, err := os.Stat(b.Control); !os.IsNotExist(err) {
 		t.Errorf("the socket file after the stop: %v", err)

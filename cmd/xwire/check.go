@@ -78,6 +78,9 @@ is touched. All errors of the file are printed, each with its line and key.`,
 	f.StringVar(&peer, "peer", "", "print the commands for the other end: `KIND` linux, cisco or routeros")
 	f.BoolVar(&cookies, "cookies", false, "with --peer: print cookies in clear")
 	f.BoolVar(&defaults, "defaults", false, "print every key with its default, instead of checking a file")
+	words(cmd, "peer", "linux", "cisco", "routeros")
+	value(cmd, "core-mtu")
+	cmd.ValidArgsFunction = configFiles
 	return cmd
 }
 

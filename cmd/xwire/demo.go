@@ -79,6 +79,7 @@ Nothing is left behind, also after Ctrl-C, unless --keep is given.`,
 	f.BoolVar(&d.keep, "keep", false, "leave the lab up and tell how to enter it")
 	f.StringVar(&d.down, "down", "", "remove the lab `ID` that --keep left")
 	f.Int64Var(&d.size, "bytes", 256<<20, "`BYTES` of the bulk transfer")
+	value(cmd, "bytes", "down")
 	return cmd
 }
 

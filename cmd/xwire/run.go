@@ -42,6 +42,10 @@ If the configuration has errors, the last one that ran is used instead, loudly.`
 	f.BoolVar(&o.AutoPorts, "auto-ports", false, "take the interfaces that the tunnels' routes leave by as core ports")
 	f.StringVar(&level, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "`FORMAT`: text or json")
+	_ = cmd.MarkFlagFilename("config", "toml")
+	_ = cmd.MarkFlagDirname("state")
+	words(cmd, "log-level", "debug", "info", "warn", "error")
+	words(cmd, "log-format", "text", "json")
 	return cmd
 }
 

@@ -90,6 +90,7 @@ func (s *shower) sessions() *cobra.Command {
 	f.BoolVar(&q.Errors, "errors", false, "only sessions with errors, discards or a suspicion")
 	f.BoolVar(&q.Cookies, "cookies", false, "print cookies in clear (JSON only)")
 	f.BoolVar(&rates, "rates", false, "measure for one second and print rates")
+	_ = cmd.RegisterFlagCompletionFunc("tunnel", s.tunnelNames)
 	return cmd
 }
 
@@ -138,6 +139,7 @@ func (s *shower) session() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&cookies, "cookies", false, "print cookies in clear")
+	cmd.ValidArgsFunction = s.sessionNames
 	return cmd
 }
 
