@@ -81,7 +81,7 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 			a.table.SetNextHop(t.id, a.nextHop(h))
 		}
 		level := slog.LevelInfo
-		if len(hops) > 8 {
+		if len(hops) > 8 || h.State == nexthop.NotAPort && !a.ready.Load() { // no port is open before we are ready
 			level = slog.LevelDebug
 		}
 		a.log.Log(context.Background(), level, "next hop", "peer", h.Key.Peer, "state", h.State.String(), "reason", h.Reason)
