@@ -1,50 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 )
-
-// files is where texts come from: the disk, or a map in tests.
-type files interface {
-	read(path string) (text string, mode fs.FileMode, err error)
-	glob(pattern string) ([]string, error)
-}
-
-type disk struct{}
-
-var errIrregular = errors.New("it is not a regular file")
-
-// read takes regular files, and pipes that the shell has made (/dev/stdin, /dev/fd/63): to open a
-// pipe in the file system, or to read a device, may take for ever.
-func (disk) read(path string) (string, fs.FileMode, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return "", 0, err
-	}
-	pipe := st.Mode().Type() == fs.ModeNamedPipe && (strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/"))
-	if !st.Mode().IsRegular() && !st.IsDir() && !pipe { // reading a directory has an error of its own
-		return "", 0, errIrregular
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	if st, err = f.Stat(); err != nil {
-		return "", 0, err
-	}
-	var b strings.Builder
-	b.Grow(int(min(st.Size(), 1<<30)))
-	_, err = f.WriteTo(&b)
-	return b.String(), st.Mode(), err
-}
-
-func (disk) glob(pattern string) ([]string, error) { return filepath.Glob(pattern) }
 
 // source is one file that is read.
 type source struct {
