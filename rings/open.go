@@ -11,7 +11,10 @@ func (f *Fabric) AddPort(cfg PortConfig) (*Port, error) {
 	if len(cfg.Queues) == 0 {
 		cfg.Queues = interfaceQueues(cfg.Interface)
 	}
-	return p, f.add(p, cfg, p.open)
+	if err := f.add(p, cfg, p.open); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {

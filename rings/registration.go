@@ -69,7 +69,9 @@ func (r *registration) bind(e *endpoint, ifindex int, queue uint32) error {
 			return err
 		}
 	}
-	if err := registerMemory(e.fd, r.arena.mem, r.arena.chunk); err != nil {
+	if err := registerMemory(e.fd, r.arena.mem, r.arena.chunk); errors.Is(err, unix.ENOBUFS) {
+		return fmt.Errorf("register arena: %w: memory may not be locked; give CAP_IPC_LOCK or raise the limit (ulimit -l)", err)
+	} else if err != nil {
 		return fmt.Errorf("register arena: %w", err)
 	}
 	addr.Flags, addr.SharedUmemFD = unix.XDP_USE_NEED_WAKEUP|unix.XDP_COPY, 0
