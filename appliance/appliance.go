@@ -108,6 +108,12 @@ func (a *Appliance) Run(ctx context.Context) (err error) {
 	}
 	defer control.Close()
 
+	var stopping time.Time // when the clean stop began
+	defer func() {
+		if !stopping.IsZero() {
+			a.log.Info("stopped", "after", time.Since(stopping).Round(time.Millisecond))
+		}
+	}()
 	// The parts end in the reverse order of their start: the first that fails ends all.
 	var parts sync.WaitGroup
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -135,9 +141,8 @@ func (a *Appliance) Run(ctx context.Context) (err error) {
 	}
 	err = a.supervise(ctx)
 	a.notify(daemon.SdNotifyStopping)
+	stopping = time.Now()
 	a.log.Info("stopping", "reason", context.Cause(ctx))
-	stopping := time.Now()
-	defer func() { a.log.Info("stopped", "after", time.Since(stopping).Round(time.Millisecond)) }()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
