@@ -1,6 +1,8 @@
 package config
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"xwire/l2tp"
@@ -26,6 +28,9 @@ func (r *reader) cookie(key string, v any) (l2tp.Cookie, bool) {
 			b = append(b, byte(n))
 		}
 		c, err = l2tp.NewCookie(b)
+	case int64, float64:
+		r.errorf(key, `is a number; put its 8 or 16 hex digits in quotes: "0102030405060708"`)
+		return c, false
 	default:
 		r.errorf(key, `must be 8 or 16 hex digits such as "0102030405060708", or an array of 4 or 8 bytes, is %s`, describe(v))
 		return c, false
@@ -78,4 +83,33 @@ func (r *reader) rxCookies(key string, v any) (two [2]l2tp.Cookie, n uint8) {
 		}
 	}
 	return two, uint8(len(list))
+}
+
+// cookieKeys are the keys whose values no message may show.
+var cookieKeys = []string{"tx_cookie", "rx_cookie", "peer_cookie", "cookie"}
+
+// cookieAssigned finds a cookie's key with the = after it, in an inline table too.
+var cookieAssigned = regexp.MustCompile(`(?:^|[\s,{."'])(tx_cookie|rx_cookie|peer_cookie|cookie)["']?[ \t]*=`)
+
+// hideCookie replaces the decoder's message, which may quote the value, where that is a cookie. text
+// is what was decoded.
+func (e *syntaxError) hideCookie(text string) {
+	if strings.HasPrefix(e.msg, "Key '") { // it stands twice
+		return
+	}
+	for range e.line - 1 {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	line, _, _ := strings.Cut(text, "\n")
+	line, _, _ = strings.Cut(line, "#")
+	last := e.key[strings.LastIndexByte(e.key, '.')+1:]
+	if found := cookieAssigned.FindStringSubmatch(line); found != nil {
+		// The decoder's last key may be the one before.
+		if last != found[1] {
+			e.key = found[1]
+		}
+	} else if !slices.Contains(cookieKeys, last) {
+		return
+	}
+	e.msg = `cannot be read; write the 8 or 16 hex digits in quotes: "0102030405060708"`
 }

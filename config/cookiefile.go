@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"xwire/l2tp"
@@ -10,7 +11,8 @@ import (
 // cookieFile is one file of cookies, kept until the end of the load.
 type cookieFile struct {
 	src     *source
-	bad     bool // it could not be read: its sessions are not asked for their entries
+	example string // of what it holds, for messages
+	bad     bool   // it could not be read: its sessions are not asked for their entries
 	entries map[string]*cookieEntry
 }
 
@@ -38,12 +40,15 @@ func (e *cookieEntry) set(r *reader, key string, v any) {
 func (l *loader) useCookieFile(at place, t *tunnelDraft, i int, name string) {
 	s, d := &t.Sessions[i], &t.sessions[i]
 	tab := tables["session"]
+	twice := false
 	for _, k := range []string{"tx_cookie", "rx_cookie"} {
 		if d.own.has(tab.bit(k)) {
-			p := problems{l, "session", d}
-			p.errorf(k, "is given twice, here and by cookie_file; leave one out")
-			return
+			problems{l, "session", d}.errorf(k, "is given twice, here and by cookie_file; leave one out")
+			twice = true
 		}
+	}
+	if twice {
+		return
 	}
 	// A cookie of [defaults.session] does not take the place of the file's.
 	d.own |= tab.bit("tx_cookie") | tab.bit("rx_cookie") | tab.bit("cookie_file")
@@ -54,7 +59,7 @@ func (l *loader) useCookieFile(at place, t *tunnelDraft, i int, name string) {
 	}
 	f := l.cookies[path]
 	if f == nil {
-		f = l.readCookieFile(at, path)
+		f = l.readCookieFile(at, path, joinPath([]string{"tunnel", t.Name, "session", s.Name}))
 		l.cookies[path] = f
 	}
 	if f.bad {
@@ -62,15 +67,20 @@ func (l *loader) useCookieFile(at place, t *tunnelDraft, i int, name string) {
 	}
 	e := f.entries[joinPath([]string{"tunnel", t.Name, "session", s.Name})]
 	if e == nil {
-		l.errorf(d.place, "cookie_file", "%s has no table [%s]; add it, with tx_cookie and rx_cookie", path, joinPath(d.path))
+		l.errorf(d.place, "cookie_file", "%s has no table [%s]; add it, and below it %s", path, joinPath(d.path), cookieLines)
 		return
 	}
 	e.used = true
 	s.TxCookie, s.RxCookies, s.RxCookieCount = e.tx, e.rx, e.rxCount
 }
 
-func (l *loader) readCookieFile(at place, path string) *cookieFile {
-	f := &cookieFile{entries: map[string]*cookieEntry{}, bad: true}
+// cookieLines are what stands below a header of a cookie file.
+const cookieLines = `tx_cookie = "0102030405060708" and rx_cookie = "1112131415161718"`
+
+// readCookieFile reads the file at a path that a key at a place names. session is the path of a table
+// that it should have.
+func (l *loader) readCookieFile(at place, path, session string) *cookieFile {
+	f := &cookieFile{entries: map[string]*cookieEntry{}, bad: true, example: "[" + session + "], and below it " + cookieLines}
 	text, mode, err := l.files.read(path)
 	switch {
 	case err != nil:
@@ -109,13 +119,19 @@ func (l *loader) cookieSection(f *cookieFile, i int, d decoded) {
 			return
 		}
 	}
-	if d.err != nil {
-		l.addError(f.src.name, sec.bodyLine()+d.err.line-1, joinPath(at.path), d.err.msg)
+	switch {
+	case d.err != nil && at.path == nil: // whoever wrote it may not know of the tables
+		l.addError(f.src.name, sec.bodyLine()+d.err.line-1, "", "is no line of a cookie file; write "+f.example)
 		return
-	}
-	if at.path == nil {
+	case d.err != nil && d.err.key != "" && slices.Contains(cookieKeys, d.err.key):
+		l.addError(f.src.name, sec.bodyLine()+d.err.line-1, joinPath(at.path)+"."+d.err.key, d.err.msg)
+		return
+	case d.err != nil: // the decoder's message may quote what it has found
+		l.addError(f.src.name, sec.bodyLine()+d.err.line-1, joinPath(at.path), "cannot be read; write "+cookieLines+", each in a line, with quotes")
+		return
+	case at.path == nil:
 		for key := range d.table {
-			l.errorf(at, key, "stands before the first table; cookies stand under [tunnel.NAME.session.NAME]")
+			l.errorf(at, key, "stands before the first table; write %s", f.example)
 		}
 		return
 	}

@@ -38,7 +38,9 @@ func decode(text string, order bool) (d decoded) {
 	if err != nil {
 		var pe toml.ParseError
 		if errors.As(err, &pe) {
-			return decoded{err: &syntaxError{line: max(pe.Position.Line, 1), key: pe.LastKey, msg: pe.Message}}
+			e := &syntaxError{line: max(pe.Position.Line, 1), key: pe.LastKey, msg: pe.Message}
+			e.hideCookie(text)
+			return decoded{err: e}
 		}
 		return decoded{err: &syntaxError{line: 1, msg: strings.TrimPrefix(err.Error(), "toml: ")}}
 	}

@@ -206,7 +206,22 @@ func TestSeveralFiles(t *testing.T) {
 			name: "a cookie file with errors",
 			files: map[string]string{
 				"main.toml": tunnelText + sessionText + "cookie_file = \"secret\"\n",
-				"secret":    "x = 1 # WANT x: stands before the first table\n[tunnel.a.session.s]\ntx_cookie = \"010203\" # WANT tunnel.a.session.s.tx_cookie: cookie of 3 bytes\nsid = 5 # WANT tunnel.a.session.s.sid: does not belong into a cookie file\nrx = 1 # WANT tunnel.a.session.s.rx: is not a known key\n[tunnel.a] # WANT tunnel.a: write [tunnel.NAME.session.NAME]\n[tunnel.a.session.s] # WANT tunnel.a.session.s: the session stands in line 2 already\n[tunnel.a.session.t]\ntx_cookie = 1-2 # WANT tunnel.a.session.t: \n",
+				"secret":    "x = 1 # WANT x: stands before the first table\n[tunnel.a.session.s]\ntx_cookie = \"010203\" # WANT tunnel.a.session.s.tx_cookie: cookie of 3 bytes\nsid = 5 # WANT tunnel.a.session.s.sid: does not belong into a cookie file\nrx = 1 # WANT tunnel.a.session.s.rx: is not a known key\n[tunnel.a] # WANT tunnel.a: write [tunnel.NAME.session.NAME]\n[tunnel.a.session.s] # WANT tunnel.a.session.s: the session stands in line 2 already\n[tunnel.a.session.t]\ntx_cookie = 1-2 # WANT tunnel.a.session.t.tx_cookie: in quotes\n[tunnel.a.session.u]\n11121314 # WANT tunnel.a.session.u: cannot be read; write tx_cookie = \n",
+			},
+		},
+		{
+			name: "a cookie file that is the cookie",
+			files: map[string]string{
+				"main.toml": tunnelText + sessionText + "cookie_file = \"secret\"\n",
+				"secret":    "0102030405060708 # WANT : write [tunnel.a.session.s], and below it tx_cookie = \"0102030405060708\" and rx_cookie = \n",
+			},
+		},
+		{
+			name: "cookies here and in a file",
+			files: map[string]string{
+				"main.toml": tunnelText + sessionText + "cookie_file = \"secret\"\n" +
+					"cookie = \"01020304\" # WANT tunnel.a.session.s.cookie: is given twice\npeer_cookie = \"01020304\" # WANT tunnel.a.session.s.peer_cookie: is given twice\n",
+				"secret": "[tunnel.a.session.s]\n",
 			},
 		},
 	}

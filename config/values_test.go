@@ -170,3 +170,24 @@ func TestSuggest(t *testing.T) {
 		}
 	}
 }
+
+// TestCookiesStayHidden: whatever is wrong with a cookie, its digits are in no message.
+func TestCookiesStayHidden(t *testing.T) {
+	const secret = "0712345607123456"
+	for _, form := range []string{
+		"tx_cookie = %s", "tx_cookie = \"%s0\"", "tx_cookie = 0x%s99", "rx_cookie = [ %s ]", "rx_cookie = [\n  %s\n]", "'cookie' = %s", "cookie = +%s",
+		"tx_cookie = %s-01-02", "tx_cookie = %s.", "peer_cookie = {a = %s}", "tx_cookie = 1e%s_", "rx_cookie = [\"%s\", \"%[1]s\"]",
+	} {
+		line := fmt.Sprintf(form, secret)
+		for _, text := range []string{tunnelText + sessionText + line + "\n", tunnelText + "session.s = { sid = 1, psid = 1, " + line + " }\n"} {
+			_, err := Parse("x.toml", []byte(text))
+			if err == nil || strings.Contains(err.Error(), secret[1:]) {
+				t.Errorf("%s: %v, want an error without the digits", line, err)
+			}
+		}
+		_, err := parse("main.toml", tunnelText+sessionText+"cookie_file = \"secret\"\n", memory{map[string]string{"secret": "[tunnel.a.session.s]\n" + line + "\n"}, nil})
+		if err == nil || strings.Contains(err.Error(), secret[1:]) {
+			t.Errorf("%s in a cookie file: %v, want an error without the digits", line, err)
+		}
+	}
+}
