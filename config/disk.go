@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // files is where texts come from: the disk, or a map in tests.
@@ -20,9 +19,8 @@ type disk struct{}
 var errIrregular = errors.New("it is not a regular file")
 
 // read takes regular files, and pipes that the shell has made (/dev/stdin, /dev/fd/63). It looks
-// before it opens, because to open some devices is to start them, and again at what it has opened,
-// which may be something else by then. O_NONBLOCK keeps the opening of a pipe from waiting for a
-// writer.
+// before it opens, because opening a pipe may wait for ever and opening a device may start it, and
+// again at what it has opened, which may be another file by then.
 func (disk) read(path string) (string, fs.FileMode, error) {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -31,7 +29,7 @@ func (disk) read(path string) (string, fs.FileMode, error) {
 	if !readable(path, st.Mode()) {
 		return "", 0, errIrregular
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := os.Open(path)
 	if err != nil {
 		return "", 0, err
 	}
