@@ -18,6 +18,7 @@ type Key struct {
 	Must     bool   // an object without it is refused
 	NoEffect bool   // accepted so that ql2tpd's files load, not acted on in this version: a warning
 	Alias    string // another name of the same key; giving both is an error
+	Example  string // a value, as TOML, for the message that a key with Must is missing
 	Doc      string
 }
 
@@ -33,7 +34,7 @@ var keys = []Key{
 	{Table: "appliance", Name: "metrics_sessions", Type: `"all" | "none"`, Default: "all", Doc: "whether each session has metrics of its own"},
 	{Table: "appliance", Name: "start", Type: `"degraded" | "strict"`, Default: "degraded", Doc: "degraded: run with the ports that are there and go on trying; strict: all or nothing"},
 
-	{Table: "port", Name: "interface", Type: "string", Must: true, Doc: "the network interface; one port each"},
+	{Table: "port", Name: "interface", Type: "string", Must: true, Example: `"ens1f0"`, Doc: "the network interface; one port each"},
 	{Table: "port", Name: "description", Type: "string", Default: "", Doc: "free text, 255 bytes"},
 	{Table: "port", Name: "queues", Type: "array of integers", Doc: "the queues to bind; absent: all"},
 	{Table: "port", Name: "mode", Type: `"auto" | "zerocopy" | "copy" | "skb"`, Default: "auto", Doc: "how its sockets are bound; auto: the best that the driver grants"},
@@ -45,10 +46,10 @@ var keys = []Key{
 	{Table: "tunnel", Name: "enabled", Type: "boolean", Default: true, Doc: "false: checked, not run, and free to share ids, VLANs and names with others"},
 	{Table: "tunnel", Name: "version", Type: `"l2tpv3"`, Default: "l2tpv3", Doc: "protocol version (l2tpv2: not in this version)"},
 	{Table: "tunnel", Name: "encap", Type: `"udp" | "ip"`, Default: "udp", Doc: "UDP, or IP protocol 115"},
-	{Table: "tunnel", Name: "local", Type: "string", Must: true, Doc: `our address: "192.0.2.1", "192.0.2.1:1701", "2001:db8::1", "[2001:db8::1]:1701"; UDP port 1701 if absent; ":0" is taken with encap = "ip"`},
-	{Table: "tunnel", Name: "peer", Type: "string", Must: true, Doc: "the peer's address, written like local"},
-	{Table: "tunnel", Name: "tid", Type: "integer", Must: true, Doc: "our tunnel id, 1 to 4294967295, unique"},
-	{Table: "tunnel", Name: "ptid", Type: "integer", Must: true, Doc: "the peer's tunnel id"},
+	{Table: "tunnel", Name: "local", Type: "string", Must: true, Example: `"192.0.2.1"`, Doc: `our address: "192.0.2.1", "192.0.2.1:1701", "2001:db8::1", "[2001:db8::1]:1701"; UDP port 1701 if absent; ":0" is taken with encap = "ip"`},
+	{Table: "tunnel", Name: "peer", Type: "string", Must: true, Example: `"198.51.100.7"`, Doc: "the peer's address, written like local"},
+	{Table: "tunnel", Name: "tid", Type: "integer", Must: true, Example: "1", Doc: "our tunnel id, 1 to 4294967295, unique"},
+	{Table: "tunnel", Name: "ptid", Type: "integer", Must: true, Example: "1", Doc: "the peer's tunnel id"},
 	{Table: "tunnel", Name: "vrf", Type: "string", Default: "", Doc: "VRF device whose table routes to the peer; empty: the main table"},
 	{Table: "tunnel", Name: "udp_checksum", Type: "boolean", Default: false, Doc: "send UDP checksums over IPv4"},
 	{Table: "tunnel", Name: "udp6_checksum_tx", Type: "boolean", Default: true, Doc: "send UDP checksums over IPv6"},
@@ -63,8 +64,8 @@ var keys = []Key{
 	{Table: "session", Name: "description", Type: "string", Default: "", Doc: "free text, 255 bytes"},
 	{Table: "session", Name: "enabled", Type: "boolean", Default: true, Doc: "false: checked, not run, and free to share ids, VLANs and names with others"},
 	{Table: "session", Name: "pseudowire", Type: `"eth" | "vlan"`, Default: "eth", Doc: "Ethernet port or Ethernet VLAN pseudowire (ppp, pppac: not in this version)"},
-	{Table: "session", Name: "sid", Type: "integer", Must: true, Doc: "our session id, 1 to 4294967295; unique for a pair of addresses and ports"},
-	{Table: "session", Name: "psid", Type: "integer", Must: true, Doc: "the peer's session id"},
+	{Table: "session", Name: "sid", Type: "integer", Must: true, Example: "100", Doc: "our session id, 1 to 4294967295; unique for a pair of addresses and ports"},
+	{Table: "session", Name: "psid", Type: "integer", Must: true, Example: "200", Doc: "the peer's session id"},
 	{Table: "session", Name: "tx_cookie", Type: "hex string or byte array", Alias: "cookie", Doc: "what we send: 4 or 8 bytes; absent: none"},
 	{Table: "session", Name: "rx_cookie", Type: "hex string, byte array, or array of two of them", Alias: "peer_cookie", Doc: "what we accept: 4 or 8 bytes, two of one length while a cookie is changed; absent: none"},
 	{Table: "session", Name: "cookie_file", Type: "string", Doc: "file of mode 0600, relative to this one, with tx_cookie and rx_cookie under the same table header"},

@@ -113,7 +113,7 @@ func (p problems) spelled(key string) string {
 func (p problems) missing(given keySet) {
 	for _, k := range tables[p.kind].keys {
 		if k.Must && !given.has(tables[p.kind].bit(k.Name)) {
-			p.l.errorf(p.at.place, k.Name, "is missing: %s", k.Doc)
+			p.l.errorf(p.at.place, k.Name, "is missing; add %s = %s (%s)", k.Name, k.Example, k.Doc)
 		}
 	}
 }

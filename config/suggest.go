@@ -10,11 +10,14 @@ import (
 func suggest(s string, known []string) string {
 	fold := func(w string) string { return strings.ReplaceAll(strings.ToLower(w), "-", "_") }
 	best, at := "", max(2, len(s)/3)+1
-	if len(s) > 64 {
+	switch {
+	case len(s) > 64:
 		return ""
+	case len(s) <= 3: // two of three letters wrong is another word
+		at = 2
 	}
 	for _, k := range known {
-		if len(s) > 2 && strings.HasPrefix(fold(k), fold(s)) {
+		if len(s) > 2 && strings.HasPrefix(fold(k), fold(s)) || len(k) > 2 && strings.HasPrefix(fold(s), fold(k)) {
 			best = k
 			break
 		}

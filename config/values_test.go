@@ -169,6 +169,25 @@ func TestSuggest(t *testing.T) {
 			t.Errorf("suggest(%q) = %q, want %q", s, got, want)
 		}
 	}
+	encaps, pseudowires := []string{"udp", "ip"}, []string{"eth", "vlan", "ppp", "pppac"}
+	for _, tt := range []struct {
+		word  string
+		known []string
+		want  string
+	}{
+		{"upd", encaps, "udp"}, {"UDP", encaps, "udp"}, {"pi", encaps, "ip"},
+		{"tcp", encaps, ""}, // another word, no slip of the fingers
+		{"eht", pseudowires, "eth"}, {"ethernet", pseudowires, "eth"}, {"vlna", pseudowires, "vlan"},
+		{"of", spreadNames, "off"}, {"zero-copy", modeNames, "zerocopy"},
+	} {
+		want := ""
+		if tt.want != "" {
+			want = `; did you mean "` + tt.want + `"?`
+		}
+		if got := suggest(tt.word, tt.known); got != want {
+			t.Errorf("suggest(%q, %q) = %q, want %q", tt.word, tt.known, got, want)
+		}
+	}
 }
 
 // TestCookiesStayHidden: whatever is wrong with a cookie, its digits are in no message.

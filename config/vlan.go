@@ -148,7 +148,7 @@ func (r *reader) vlan(key string, v any) (VLAN, bool) {
 	case string:
 		m, err := ParseVLAN(v)
 		if err != nil {
-			r.errorf(key, "%v", err)
+			r.errorf(key, "%v%s", err, suggest(v, []string{"all", "untagged"}))
 		}
 		return m, err == nil
 	case int64:
