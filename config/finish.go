@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // finish turns the drafts into the configuration, once every file is read: defaults may stand in
 // any of them.
@@ -19,7 +23,11 @@ func (l *loader) finish() {
 	for _, t := range l.tunnels {
 		r := &reader{l: l, at: tunnel.place}
 		tunnel.inherit(t.own, tunnelBuiltins, r, t.set)
-		if p := (problems{l, "tunnel", &t.draft}); !t.broken {
+		switch p := (problems{l, "tunnel", &t.draft}); {
+		case t.broken:
+		case !t.exists:
+			l.headless(t, p.lacks(tunnel.given))
+		default:
 			p.missing(t.own | tunnel.given)
 			t.check(p)
 		}
@@ -39,8 +47,14 @@ func (l *loader) finish() {
 		}
 	}
 	l.unusedCookies()
+	for _, t := range l.tunnels {
+		if t.Version != 3 {
+			t.Enabled = false // clashes with none
+		}
+	}
 	l.clashes()
 	l.nameInterfaces()
+	l.notYet()
 
 	for i := range l.ports {
 		l.cfg.Ports = append(l.cfg.Ports, l.ports[i].Port)
@@ -48,5 +62,49 @@ func (l *loader) finish() {
 	for _, t := range l.tunnels {
 		t.Tunnel.Sessions = slices.Clip(append([]Session(nil), t.Sessions...))
 		l.cfg.Tunnels = append(l.cfg.Tunnels, t.Tunnel)
+	}
+}
+
+// headless reports a tunnel that is known by its sessions only, with the keys that it lacks: most
+// often its name is misspelt there.
+func (l *loader) headless(t *tunnelDraft, lacks []Key) {
+	if len(lacks) == 0 {
+		return
+	}
+	var names, known []string
+	for _, k := range lacks {
+		names = append(names, fmt.Sprintf("%s = %s", k.Name, k.Example))
+	}
+	for _, o := range l.tunnels {
+		if o.exists {
+			known = append(known, o.Name)
+		}
+	}
+	l.errorf(t.place, "", "there is no table %s; add it, with %s%s", "["+joinPath(t.path)+"]", strings.Join(names, ", "), suggest(t.Name, known))
+}
+
+// notYet has one error for each tunnel of a kind that this version does not run. What else would be
+// said of its keys, and of those of its sessions, is taken back: they follow other rules.
+func (l *loader) notYet() {
+	drop := map[int]bool{}
+	for _, t := range l.tunnels {
+		if t.Version != 3 {
+			for _, i := range l.ofTunnel[t.Name] {
+				drop[i] = true
+			}
+		}
+	}
+	kept := l.errs[:0]
+	for i, e := range l.errs {
+		if !drop[i] {
+			kept = append(kept, e)
+		}
+	}
+	l.errs = kept
+	for _, t := range l.tunnels {
+		if t.Version != 3 {
+			problems{l, "tunnel", &t.draft}.errorf("version", `L2TPv2, with its control connection and PPP sessions, is not in this version: `+
+				`write "l2tpv3" and what a static tunnel needs, or take the tunnel out; nothing else of it was checked`)
+		}
 	}
 }

@@ -111,9 +111,16 @@ func (p problems) spelled(key string) string {
 
 // missing reports the mandatory keys that an object does not have.
 func (p problems) missing(given keySet) {
+	for _, k := range p.lacks(given) {
+		p.l.errorf(p.at.place, k.Name, "is missing; add %s = %s (%s)", k.Name, k.Example, k.Doc)
+	}
+}
+
+func (p problems) lacks(given keySet) (list []Key) {
 	for _, k := range tables[p.kind].keys {
 		if k.Must && !given.has(tables[p.kind].bit(k.Name)) {
-			p.l.errorf(p.at.place, k.Name, "is missing; add %s = %s (%s)", k.Name, k.Example, k.Doc)
+			list = append(list, k)
 		}
 	}
+	return list
 }

@@ -79,7 +79,8 @@ type loader struct {
 	cfg      *Config
 	errs     []Error
 	warns    []Error
-	order    map[string]int // place of each file name in the order of reading
+	ofTunnel map[string][]int // the errors of keys of a tunnel and its sessions, as places in errs
+	order    map[string]int   // place of each file name in the order of reading
 	interned map[string]string
 
 	appliance  draft
@@ -106,6 +107,7 @@ func parse(name, text string, from files) (*Config, error) {
 		interned:   map[string]string{},
 		portByName: map[string]int{},
 		byName:     map[string]*tunnelDraft{},
+		ofTunnel:   map[string][]int{},
 		containers: map[string]Pos{},
 		strays:     map[string]bool{},
 		defaults:   map[string]*defaults{"tunnel": {}, "session": {}},
@@ -113,6 +115,9 @@ func parse(name, text string, from files) (*Config, error) {
 	}
 	l.readSource(&source{name: name, text: text}, []string{filepath.Clean(name)})
 	l.finish()
+	if len(l.tunnels) == 0 {
+		l.warns = append(l.warns, Error{name, 1, "", "there is no [tunnel.NAME]: nothing will be carried; add one, or an include that has one"})
+	}
 	if len(l.errs) > 0 {
 		return nil, Errors(sortErrors(l.errs, l.order))
 	}
@@ -203,6 +208,9 @@ func contains(list []string, s string) bool {
 }
 
 func (l *loader) errorf(at place, key, format string, args ...any) {
+	if key != "" && len(at.path) > 1 && at.path[0] == "tunnel" {
+		l.ofTunnel[at.path[1]] = append(l.ofTunnel[at.path[1]], len(l.errs))
+	}
 	l.addError(at.src.name, at.line(key), keyName(at, key), fmt.Sprintf(format, args...))
 }
 

@@ -251,7 +251,9 @@ func TestSeveralFiles(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	const udp = "[tunnel.u]\nlocal = \"192.0.2.1\"\npeer = \"198.51.100.7\"\ntid = 2\nptid = 2\n"
 	tests := []struct{ text, key, part string }{
-		{"include = [\"none.d/*.toml\"]\n", "include", "matches no file"},
+		{"include = [\"none.d/*.toml\"]\n" + tunnelText, "include", "matches no file"},
+		{"", "", "there is no [tunnel.NAME]: nothing will be carried"},
+		{"[port.p]\ninterface = \"e\"\n", "", "there is no [tunnel.NAME]"},
 		{tunnelText + "udp_checksum = true\n", "tunnel.a.udp_checksum", `no effect with encap = "ip"`},
 		{udp + "udp6_checksum_tx = true\n", "tunnel.u.udp6_checksum_tx", "no effect over IPv4"},
 		{strings.NewReplacer("192.0.2.1", "2001:db8::1", "198.51.100.7", "2001:db8::7").Replace(udp) + "udp_checksum = true\n", "tunnel.u.udp_checksum", "no effect over IPv6"},

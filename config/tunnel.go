@@ -57,11 +57,10 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 			t.Enabled = b
 		}
 	case "version":
-		i, ok := r.enum(key, v, "l2tpv3", "l2tpv2")
-		if ok && i == 1 {
-			r.errorf(key, `L2TPv2 tunnels are not supported in this version; use "l2tpv3", or take the tunnel out`)
-		}
 		t.Version = 3
+		if i, ok := r.enum(key, v, "l2tpv3", "l2tpv2"); ok && i == 1 {
+			t.Version = 2 // refused by loader.notYet
+		}
 	case "encap":
 		if i, ok := r.enum(key, v, "udp", "ip"); ok {
 			t.Encap = l2tp.Encap(i)
