@@ -191,6 +191,13 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	// What was parsed is garbage now; at 100,000 sessions it is most of the memory.
 	debug.SetGCPercent(50)
 	debug.FreeOSMemory()
+	if len(a.sessions) >= hugePagesFrom {
+		if n, err := collapseHeap(); err != nil {
+			a.log.Warn("ask for huge pages", "error", err)
+		} else {
+			a.log.Info("tables on huge pages", "bytes", n)
+		}
+	}
 	start("workers", a.fabric.Run)
 	return nil
 }
