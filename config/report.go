@@ -6,8 +6,9 @@ import (
 	"xwire/l2tp"
 )
 
-// Report is what a configuration would run: what `xwire check` prints. Its JSON has the key names
-// of `ip -j l2tp` where those exist, and no cookies.
+// Report is what a configuration would run: what `xwire check` prints. Its JSON has no cookies. One
+// attribute has one name and one type here and in `xwire show --json` (appliance/api): that of `ip -j
+// l2tp` where there is one, else that of the file.
 type Report struct {
 	CoreMTU   int             `json:"core_mtu"`
 	AutoPorts bool            `json:"auto_ports"` // runs with `run --auto-ports` only
@@ -17,22 +18,26 @@ type Report struct {
 }
 
 type ReportPort struct {
-	Name        string   `json:"name"`
-	Description string   `json:"description,omitempty"`
-	Interface   string   `json:"interface"`
-	Mode        string   `json:"mode"`
-	Queues      []uint32 `json:"queues,omitempty"` // absent: all
-	Spread      string   `json:"spread"`
-	L2CP        string   `json:"l2cp"`
-	QinQTPID    string   `json:"qinq_tpid"`
-	Sessions    int      `json:"sessions"` // attached and enabled
+	Name         string        `json:"name"`
+	Description  string        `json:"description,omitempty"`
+	Interface    string        `json:"interface"`
+	Mode         string        `json:"mode"`             // asked for; show tells what was granted
+	Queues       []ReportQueue `json:"queues,omitempty"` // absent: all
+	Spread       string        `json:"spread"`
+	L2CP         string        `json:"l2cp"`
+	QinQTPID     string        `json:"qinq_tpid"`
+	SessionCount int           `json:"session_count"` // attached and enabled
+}
+
+type ReportQueue struct {
+	Queue uint32 `json:"queue"`
 }
 
 type ReportTunnel struct {
 	Name         string          `json:"name"`
 	Description  string          `json:"description,omitempty"`
 	Enabled      bool            `json:"enabled"`
-	Version      uint8           `json:"version"`
+	Version      string          `json:"version"`
 	Encap        string          `json:"encap"`
 	Local        string          `json:"local"`
 	Peer         string          `json:"peer"`
@@ -40,31 +45,34 @@ type ReportTunnel struct {
 	PeerPort     uint16          `json:"peer_port,omitempty"`
 	TunnelID     uint32          `json:"tunnel_id"`
 	PeerTunnelID uint32          `json:"peer_tunnel"`
-	Checksum     string          `json:"checksum,omitempty"`
 	VRF          string          `json:"vrf,omitempty"`
+	Checksum     *bool           `json:"checksum,omitempty"`    // UDP over IPv4
+	ChecksumTx   *bool           `json:"checksum_tx,omitempty"` // UDP over IPv6: sent
+	ChecksumRx   *bool           `json:"checksum_rx,omitempty"` // UDP over IPv6: demanded
 	Sessions     []ReportSession `json:"sessions"`
 }
 
 type ReportSession struct {
-	Name          string `json:"name"`
-	Description   string `json:"description,omitempty"`
-	Enabled       bool   `json:"enabled"`
-	SessionID     uint32 `json:"session_id"`
-	TunnelID      uint32 `json:"tunnel_id"`
-	PeerSessionID uint32 `json:"peer_session_id"`
-	PeerTunnelID  uint32 `json:"peer_tunnel_id"`
-	Pseudowire    string `json:"pseudowire"`
-	L2SpecType    string `json:"l2spec_type"`
-	TxCookieLen   int    `json:"tx_cookie_length"` // bytes
-	RxCookieLen   int    `json:"rx_cookie_length"`
-	RxCookies     int    `json:"rx_cookies"`          // how many are accepted
-	Interface     string `json:"interface,omitempty"` // local interface
-	Port          string `json:"port,omitempty"`
-	Switched      string `json:"switched,omitempty"` // tunnel/session of the other session
-	VLAN          string `json:"vlan,omitempty"`
-	PWVLAN        string `json:"pw_vlan,omitempty"`
-	Overhead      int    `json:"overhead"` // bytes from the outer IP header to the inner frame
-	MTU           int    `json:"mtu"`      // of the customer's packets
+	Name            string `json:"name"`
+	Tunnel          string `json:"tunnel"`
+	Description     string `json:"description,omitempty"`
+	Enabled         bool   `json:"enabled"`
+	SessionID       uint32 `json:"session_id"`
+	TunnelID        uint32 `json:"tunnel_id"`
+	PeerSessionID   uint32 `json:"peer_session_id"`
+	PeerTunnelID    uint32 `json:"peer_tunnel_id"`
+	Pseudowire      string `json:"pseudowire"`
+	L2SpecType      string `json:"l2spec_type"`
+	CookieBytes     int    `json:"cookie_bytes"`        // of tx_cookie
+	PeerCookieBytes int    `json:"peer_cookie_bytes"`   // of rx_cookie
+	PeerCookies     int    `json:"peer_cookies"`        // how many are accepted
+	Interface       string `json:"interface,omitempty"` // local interface
+	Port            string `json:"port,omitempty"`
+	Switched        string `json:"switched,omitempty"` // tunnel/session of the other session
+	VLAN            string `json:"vlan,omitempty"`
+	PWVLAN          string `json:"pw_vlan,omitempty"`
+	Overhead        int    `json:"overhead"` // bytes from the outer IP header to the inner frame
+	MTU             int    `json:"mtu"`      // of the customer's packets
 }
 
 // ReportWarning stands for all warnings of one sort in one tunnel.
@@ -97,9 +105,12 @@ func (c *Config) Report(coreMTU int) Report {
 	for i := range c.Ports {
 		p := &c.Ports[i]
 		r.Ports = append(r.Ports, ReportPort{
-			Name: p.Name, Description: p.Description, Interface: p.Interface, Mode: p.Mode.String(), Queues: p.Queues,
-			Spread: p.Spread.String(), L2CP: p.L2CP.String(), QinQTPID: fmt.Sprintf("%#04x", p.QinQTPID), Sessions: attached[p.Name],
+			Name: p.Name, Description: p.Description, Interface: p.Interface, Mode: p.Mode.String(),
+			Spread: p.Spread.String(), L2CP: p.L2CP.String(), QinQTPID: fmt.Sprintf("%#04x", p.QinQTPID), SessionCount: attached[p.Name],
 		})
+		for _, q := range p.Queues {
+			r.Ports[i].Queues = append(r.Ports[i].Queues, ReportQueue{q})
+		}
 	}
 	for _, w := range c.Warnings {
 		g.add("", lastKey(w.Key), w)
@@ -110,36 +121,26 @@ func (c *Config) Report(coreMTU int) Report {
 
 func reportTunnel(t *Tunnel) ReportTunnel {
 	rt := ReportTunnel{
-		Name: t.Name, Description: t.Description, Enabled: t.Enabled, Version: t.Version, Encap: t.Encap.String(),
+		Name: t.Name, Description: t.Description, Enabled: t.Enabled, Version: fmt.Sprintf("l2tpv%d", t.Version), Encap: t.Encap.String(),
 		Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(), LocalPort: t.Local.Port(), PeerPort: t.Peer.Port(),
 		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, Sessions: make([]ReportSession, 0, len(t.Sessions)),
 	}
-	if t.Encap == l2tp.EncapUDP {
-		switch {
-		case !t.IP6():
-			rt.Checksum = onOff(t.UDPChecksum)
-		case t.UDP6ZeroChecksumRx:
-			rt.Checksum = onOff(t.UDP6ChecksumTx) + ", zero accepted"
-		default:
-			rt.Checksum = onOff(t.UDP6ChecksumTx)
-		}
+	switch demanded := !t.UDP6ZeroChecksumRx; {
+	case t.Encap != l2tp.EncapUDP:
+	case t.IP6():
+		rt.ChecksumTx, rt.ChecksumRx = &t.UDP6ChecksumTx, &demanded
+	default:
+		rt.Checksum = &t.UDPChecksum
 	}
 	return rt
 }
 
-func onOff(b bool) string {
-	if b {
-		return "on"
-	}
-	return "off"
-}
-
 func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 	rs := ReportSession{
-		Name: s.Name, Description: s.Description, Enabled: s.Enabled && t.Enabled,
+		Name: s.Name, Tunnel: t.Name, Description: s.Description, Enabled: s.Enabled && t.Enabled,
 		SessionID: s.SID, TunnelID: t.TID, PeerSessionID: s.PSID, PeerTunnelID: t.PTID,
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
-		TxCookieLen: s.TxCookie.Len(), RxCookieLen: s.RxCookies[0].Len(), RxCookies: int(s.RxCookieCount),
+		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
 		Interface: s.InterfaceName,
 		Overhead:  s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}

@@ -18,7 +18,7 @@ func (r Report) WriteText(w io.Writer) error {
 	} else {
 		fmt.Fprintf(tw, "\nPORT\tINTERFACE\tMODE\tQUEUES\tL2CP\tSESSIONS\tDESCRIPTION\n")
 		for _, p := range r.Ports {
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, p.Interface, p.Mode, p.queues(), p.L2CP, p.Sessions, p.Description)
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, p.Interface, p.Mode, p.queues(), p.L2CP, p.SessionCount, p.Description)
 		}
 	}
 	for i := range r.Tunnels {
@@ -32,7 +32,7 @@ func (r Report) WriteText(w io.Writer) error {
 		for j := range t.Sessions {
 			s := &t.Sessions[j]
 			fmt.Fprintf(tw, "  %s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.Name, s.SessionID, s.PeerSessionID, s.Pseudowire, s.L2SpecType,
-				cookieText(s.TxCookieLen, 1), cookieText(s.RxCookieLen, s.RxCookies), s.attachedTo(), dash(s.PWVLAN), s.Overhead, s.MTU, s.remark())
+				cookieText(s.CookieBytes, 1), cookieText(s.PeerCookieBytes, s.PeerCookies), s.attachedTo(), dash(s.PWVLAN), s.Overhead, s.MTU, s.remark())
 		}
 		if err := tw.Flush(); err != nil { // columns align within a tunnel
 			return err
@@ -84,7 +84,7 @@ func (p ReportPort) queues() string {
 	if len(p.Queues) == 0 {
 		return "all"
 	}
-	return strings.ReplaceAll(strings.Trim(fmt.Sprint(p.Queues), "[]"), " ", ",")
+	return strings.NewReplacer("[", "", "]", "", "{", "", "}", "", " ", ",").Replace(fmt.Sprint(p.Queues))
 }
 
 func (t *ReportTunnel) line() string {
@@ -98,8 +98,14 @@ func (t *ReportTunnel) line() string {
 		return fmt.Sprintf("%s:%d", addr, port)
 	}
 	s := fmt.Sprintf("%s %s to %s, tid %d, ptid %d", t.Encap, host(t.Local, t.LocalPort), host(t.Peer, t.PeerPort), t.TunnelID, t.PeerTunnelID)
-	if t.Checksum != "" {
-		s += ", checksum " + t.Checksum
+	switch {
+	case t.Checksum != nil:
+		s += ", checksum " + onOff(*t.Checksum)
+	case t.ChecksumTx != nil:
+		s += ", checksum " + onOff(*t.ChecksumTx)
+		if !*t.ChecksumRx {
+			s += ", zero accepted"
+		}
 	}
 	if t.VRF != "" {
 		s += ", vrf " + t.VRF
@@ -111,6 +117,13 @@ func (t *ReportTunnel) line() string {
 		s += " (" + t.Description + ")"
 	}
 	return s
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
 }
 
 func cookieText(length, n int) string {

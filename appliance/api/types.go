@@ -81,7 +81,7 @@ type Tunnel struct {
 	Checksum     *bool  `json:"checksum,omitempty"`
 	ChecksumTx   *bool  `json:"checksum_tx,omitempty"`
 	ChecksumRx   *bool  `json:"checksum_rx,omitempty"`
-	SessionCount int    `json:"sessions"`
+	SessionCount int    `json:"session_count"`
 
 	NextHop NextHop `json:"next_hop"`
 	Statistics
