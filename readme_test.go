@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"xwire/appliance/api"
 	"xwire/config"
 	"xwire/pw"
 	"xwire/rings"
@@ -56,6 +58,23 @@ func TestREADMEHasEveryCounter(t *testing.T) {
 	}
 	if err := os.WriteFile("README.md", []byte(before+from+want+to+after), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestREADMEHasEverySessionCounter looks for each counter of show session.
+func TestREADMEHasEverySessionCounter(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[api.Session]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch f.Type {
+		case reflect.TypeFor[uint64](), reflect.TypeFor[[]uint64]():
+			if !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("README.md does not tell what %s counts", name)
+			}
+		}
 	}
 }
 
