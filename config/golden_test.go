@@ -53,7 +53,7 @@ func TestPeerCommands(t *testing.T) {
 	c := load(t, "testdata/design.toml")
 	for _, kind := range []PeerKind{PeerLinux, PeerRouterOS} {
 		for show, name := range map[bool]string{false: "hidden", true: "shown"} {
-			text, err := c.PeerCommands(kind, show)
+			text, err := c.PeerCommands(kind, 1500, show)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,20 +61,20 @@ func TestPeerCommands(t *testing.T) {
 		}
 	}
 	for show, name := range map[bool]string{false: "hidden", true: "shown"} {
-		text, err := c.Tunnel("paris").PeerCommands(PeerCisco, show)
+		text, err := c.peerCommands(c.Tunnel("paris"), PeerCisco, 1500, show)
 		if err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "peer-cisco-"+name+".txt", []byte(text))
 	}
-	if _, err := c.Tunnel("oslo").PeerCommands(PeerCisco, false); err == nil || !strings.Contains(err.Error(), `tunnel "oslo"`) {
+	if _, err := c.peerCommands(c.Tunnel("oslo"), PeerCisco, 1500, false); err == nil || !strings.Contains(err.Error(), `tunnel "oslo"`) {
 		t.Errorf("PeerCommands(cisco) over UDP = %v, want an error that names the tunnel", err)
 	}
-	text, err := c.PeerCommands(PeerCisco, false)
+	text, err := c.PeerCommands(PeerCisco, 1500, false)
 	if err != nil || !strings.Contains(text, `! tunnel "oslo": Cisco carries`) || !strings.Contains(text, "tunnel paris") {
 		t.Errorf("PeerCommands(cisco) of all = %q, %v, want paris's commands and a comment for oslo", text, err)
 	}
-	if _, err := c.PeerCommands("junos", false); err == nil || !strings.Contains(err.Error(), `use "linux", "cisco" or "routeros"`) {
+	if _, err := c.PeerCommands("junos", 1500, false); err == nil || !strings.Contains(err.Error(), `use "linux", "cisco" or "routeros"`) {
 		t.Errorf("PeerCommands(junos) = %v, want an error that names what there is", err)
 	}
 }

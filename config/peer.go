@@ -28,8 +28,9 @@ func (k PeerKind) comment() string {
 	return ""
 }
 
-// PeerCommands returns the commands for the other ends of all enabled tunnels.
-func (c *Config) PeerCommands(kind PeerKind, cookies bool) (string, error) {
+// PeerCommands returns the commands for the other ends of all enabled tunnels, whose packets go through
+// paths of the given MTU (outer IP header included).
+func (c *Config) PeerCommands(kind PeerKind, coreMTU int, cookies bool) (string, error) {
 	var all []string
 	sockets := map[netip.AddrPort]string{} // of the peers, by the first tunnel that has them
 	for i := range c.Tunnels {
@@ -37,7 +38,7 @@ func (c *Config) PeerCommands(kind PeerKind, cookies bool) (string, error) {
 		if !t.Enabled {
 			continue
 		}
-		text, err := t.PeerCommands(kind, cookies)
+		text, err := c.peerCommands(t, kind, coreMTU, cookies)
 		if err != nil {
 			if kind.comment() == "" {
 				return "", err
@@ -56,11 +57,11 @@ func (c *Config) PeerCommands(kind PeerKind, cookies bool) (string, error) {
 	return strings.Join(all, "\n"), nil
 }
 
-// PeerCommands returns the commands that set up the other end of a tunnel, with everything seen
+// peerCommands returns the commands that set up the other end of a tunnel, with everything seen
 // from there: our peer address is its local one, what we send is what it expects. Cookies are in
 // them only if asked for.
-func (t *Tunnel) PeerCommands(kind PeerKind, cookies bool) (string, error) {
-	p := peer{t: t, show: cookies}
+func (c *Config) peerCommands(t *Tunnel, kind PeerKind, coreMTU int, cookies bool) (string, error) {
+	p := peer{c: c, t: t, coreMTU: coreMTU, show: cookies}
 	switch kind {
 	case PeerLinux:
 		p.linux()
@@ -83,9 +84,11 @@ func (t *Tunnel) PeerCommands(kind PeerKind, cookies bool) (string, error) {
 
 // peer writes the commands for one tunnel.
 type peer struct {
-	b    strings.Builder
-	t    *Tunnel
-	show bool
+	b       strings.Builder
+	c       *Config
+	t       *Tunnel
+	coreMTU int // of the path
+	show    bool
 }
 
 func (p *peer) printf(format string, args ...any) { fmt.Fprintf(&p.b, format, args...) }
@@ -118,40 +121,6 @@ func (p *peer) header(mark, system string) {
 		if s.TxCookie.Len()+s.RxCookies[0].Len() > 0 {
 			p.printf("%s Cookies are left out; ask for them to be shown.\n", mark)
 			return
-		}
-	}
-}
-
-// linux writes `ip l2tp` commands. iproute2 calls what is sent cookie and what is expected
-// peer_cookie, and means the 4-byte sublayer unless told, so l2spec_type is always said.
-func (p *peer) linux() {
-	t := p.t
-	p.header("#", "Linux")
-	p.printf("ip l2tp add tunnel tunnel_id %d peer_tunnel_id %d encap %s local %s remote %s", t.PTID, t.TID, t.Encap, t.Peer.Addr(), t.Local.Addr())
-	if t.Encap == l2tp.EncapUDP {
-		p.printf(" udp_sport %d udp_dport %d", t.Peer.Port(), t.Local.Port())
-		switch {
-		case t.IP6(): // we must take what it sends, and it what we send
-			p.printf(" udp6_csum_tx on udp6_csum_rx %s", onOff(t.UDP6ChecksumTx))
-		case t.UDPChecksum:
-			p.printf(" udp_csum on")
-		}
-	}
-	p.printf("\n")
-	for _, s := range p.enabled() {
-		name := InterfaceName(s.PSID)
-		p.printf("\n# session %s\n", s.Name)
-		p.printf("ip l2tp add session name %s tunnel_id %d session_id %d peer_session_id %d", name, t.PTID, s.PSID, s.SID)
-		if s.RxCookieCount > 0 {
-			p.printf(" cookie %s", p.cookie(s.RxCookies[0]))
-		}
-		if s.TxCookie.Len() > 0 {
-			p.printf(" peer_cookie %s", p.cookie(s.TxCookie))
-		}
-		p.printf(" l2spec_type %s\n", s.L2Spec)
-		p.printf("ip link set %s up\n", name)
-		for _, l := range p.tagged(s) {
-			p.printf("# %s\n", l)
 		}
 	}
 }

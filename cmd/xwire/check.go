@@ -48,7 +48,7 @@ is touched. All errors of the file are printed, each with its line and key.`,
 				return err
 			}
 			if peer != "" {
-				text, err := cfg.PeerCommands(config.PeerKind(peer), cookies)
+				text, err := cfg.PeerCommands(config.PeerKind(peer), coreMTU, cookies)
 				if err != nil {
 					return usageError{err}
 				}
