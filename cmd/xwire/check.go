@@ -29,7 +29,14 @@ is touched. All errors of the file are printed, each with its line and key.`,
 			return cobra.ExactArgs(1)(cmd, args)
 		}),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if defaults {
+			switch {
+			case defaults && (asJSON || peer != ""):
+				return usageError{errors.New("--defaults stands alone: it prints a table, and no FILE")}
+			case asJSON && peer != "":
+				return usageError{errors.New("--json and --peer exclude each other: commands are text")}
+			case cookies && peer == "":
+				return usageError{errors.New("--cookies is for --peer: nothing else that check prints has cookies")}
+			case defaults:
 				return config.WriteDefaults(e.stdout)
 			}
 			if err := coreMTUError(coreMTU, nil); err != nil {

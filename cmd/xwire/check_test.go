@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -65,6 +67,35 @@ func TestOneNameEach(t *testing.T) {
 			case !only[name] && show[name] != kind:
 				t.Errorf("%s: %q has type %q in check --json, %q in show --json", tt.name, name, kind, show[name])
 			}
+		}
+	}
+}
+
+// TestFlagsOfCheck: what has no effect together is refused, not passed over.
+func TestFlagsOfCheck(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.toml")
+	text := "[tunnel.a]\nlocal = \"2001:db8::1\"\npeer = \"2001:db8::7\"\ntid = 1\nptid = 1\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"--defaults", "--json"}, statusUsage, "--defaults stands alone"},
+		{[]string{"--defaults", "--peer", "linux"}, statusUsage, "--defaults stands alone"},
+		{[]string{"--json", "--peer", "linux", file}, statusUsage, "exclude each other"},
+		{[]string{"--cookies", file}, statusUsage, "--cookies is for --peer"},
+		{[]string{"--peer", "linux", "--cookies", file}, statusSuccess, "modprobe -a l2tp_eth"},
+		{[]string{"--core-mtu", "0", file}, statusUsage, "68"},
+		{[]string{"--core-mtu", "1279", file}, statusUsage, "1280"},
+		{[]string{"--core-mtu", "65536", file}, statusUsage, "65535"},
+		{[]string{"--core-mtu", "1280", file}, statusSuccess, "core MTU 1280"},
+	} {
+		status, out, errs := call(t, append([]string{"check"}, tt.args...)...)
+		if status != tt.status || !strings.Contains(out+errs, tt.says) {
+			t.Errorf("xwire check %s: status %d, want %d and %q in:\n%s%s", strings.Join(tt.args, " "), status, tt.status, tt.says, out, errs)
 		}
 	}
 }
