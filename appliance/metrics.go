@@ -93,6 +93,8 @@ var (
 
 	portDrops = prometheus.NewDesc("xwire_port_drops_total", "Frames that came to the port and were not sent on.", []string{"port", "interface", "reason"}, nil)
 
+	portToKernel = prometheus.NewDesc("xwire_port_to_kernel_frames_total", "Frames about our tunnels or circuits that were left to the kernel.", []string{"port", "interface", "reason"}, nil)
+
 	workerMetrics = []metric[api.Worker]{
 		newMetric("worker_busy_seconds_total", "Time not parked.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return w.BusySeconds }),
 		newMetric("worker_frames_total", "Frames taken in.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.Frames) }),
@@ -122,6 +124,7 @@ type collector struct {
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- buildInfo
 	ch <- portDrops
+	ch <- portToKernel
 	ch <- sessionCookies
 	describe(ch, queueMetrics)
 	describe(ch, sessionMetrics)
@@ -157,6 +160,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for reason, n := range p.Drops {
 			ch <- prometheus.MustNewConstMetric(portDrops, counter, float64(n), p.Name, p.Interface, reason)
+		}
+		for reason, n := range p.ToKernel {
+			ch <- prometheus.MustNewConstMetric(portToKernel, counter, float64(n), p.Name, p.Interface, reason)
 		}
 	}
 	for _, w := range c.a.Workers() {

@@ -217,6 +217,7 @@ func (a *Appliance) Ports() []api.Port {
 			s = o.rings.Status()
 			if program, err := o.program.Stats(); err == nil {
 				l2cp += program.L2CPDropped
+				v.ToKernel = program.ToKernel()
 			}
 			v.State, v.Ifindex, v.Driver, v.MTU = "up", o.info.Ifindex, o.info.Driver, o.info.MTU
 			if o.down {

@@ -188,6 +188,9 @@ func portsText(ps []api.Port) string {
 		for _, reason := range sortedReasons(p.Drops) {
 			fmt.Fprintf(&b, "%s: dropped %d %s\n", p.Name, p.Drops[reason], reason)
 		}
+		for _, reason := range sortedReasons(p.ToKernel) {
+			fmt.Fprintf(&b, "%s: left to the kernel %d %s\n", p.Name, p.ToKernel[reason], reason)
+		}
 		for _, c := range p.Changes {
 			fmt.Fprintf(&b, "%s: changed %s\n", p.Name, c)
 		}

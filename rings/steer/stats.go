@@ -25,6 +25,24 @@ type Stats struct {
 // socket's own statistics.
 func (s Stats) Redirected() uint64 { return s.EncapRedirected + s.DecapRedirected }
 
+// ToKernel names what was left to the kernel although it is about our tunnels or circuits, by the
+// reason; what never occurred is not there.
+func (s Stats) ToKernel() map[string]uint64 {
+	m := make(map[string]uint64)
+	for _, r := range []struct {
+		name string
+		n    uint64
+	}{
+		{"no_socket", s.NoSocket}, {"l2cp", s.L2CPHost}, {"control", s.Control}, {"short", s.Short}, {"fragment", s.Fragments},
+		{"ip_options", s.Options}, {"foreign_mac", s.ForeignMAC}, {"foreign_vlan", s.ForeignVLAN},
+	} {
+		if r.n > 0 {
+			m[r.name] = r.n
+		}
+	}
+	return m
+}
+
 // Stats reads the counters, summed over CPUs.
 func (p *Program) Stats() (Stats, error) {
 	n, err := p.outcomes()

@@ -1,0 +1,40 @@
+package scenarios
+
+import (
+	"maps"
+	"testing"
+)
+
+// TestToKernel sends what is about a tunnel and yet the kernel's.
+func TestToKernel(t *testing.T) {
+	w := pair(t, shape{})
+	none := [2]string{"none", "none"}
+	ip4 := &wire{name: "ip4", sid: [2]uint32{10, 20}, vlan: vlanOf(0), pwVLAN: none}
+	udp4 := &wire{name: "udp4", udp: true, sid: [2]uint32{11, 21}, vlan: vlanOf(1), pwVLAN: none}
+	box := w.start(t, 0, config(0, ip4, udp4))
+	before := portOf(t, box, "core0").ToKernel
+	if len(before) != 0 {
+		t.Fatalf("before anything was sent: %v", before)
+	}
+	for _, c := range []struct {
+		wire   *wire
+		change func(*packet)
+	}{
+		{ip4, func(p *packet) { p.sid = 0 }},                           // control
+		{udp4, func(p *packet) { p.flags = 0xc803 }},                   // control
+		{ip4, func(p *packet) { p.fragment = 0x2000 }},                 // first fragment
+		{udp4, func(p *packet) { p.options = []byte{7, 4, 0, 0} }},     // record route
+		{udp4, func(p *packet) { p.inner, p.sid = nil, 0x01020304 }},   // 8 bytes behind UDP
+		{ip4, func(p *packet) { p.tags = vids(5) }},                    // no such device
+		{ip4, func(p *packet) {}},                                      // ours
+		{udp4, func(p *packet) { p.dst, p.dstPort = core4[1], 65000 }}, // nothing to do with us
+	} {
+		p := c.wire.to(bare())
+		c.change(&p)
+		w.inject(t, p)
+	}
+	want := map[string]uint64{"control": 2, "fragment": 1, "ip_options": 1, "short": 1, "foreign_vlan": 1}
+	if p := portOf(t, box, "core0"); !maps.Equal(p.ToKernel, want) || p.Received != 1 {
+		t.Errorf("left to the kernel %v, want %v; %d received", p.ToKernel, want, p.Received)
+	}
+}
