@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,7 @@ type benchStream struct {
 	size       string
 	rate       float64
 	count      uint64
+	write      string
 	untilEnded bool
 }
 
@@ -54,11 +56,17 @@ func (b *benchStream) flags(f *pflag.FlagSet, of string) {
 
 // prepare finds the interface and reads the sessions.
 func (b *benchStream) prepare(send bool) (link *net.Interface, plan *stream.Plan, macs stream.MACs, err error) {
-	if b.iface == "" {
+	switch {
+	case b.iface != "":
+		if link, err = net.InterfaceByName(b.iface); err != nil {
+			return nil, nil, macs, fmt.Errorf("find interface %s: %w", b.iface, err)
+		}
+	case b.write != "":
+		link = &net.Interface{}
+	case send:
+		return nil, nil, macs, usageError{errors.New("--interface is missing, or --write to make a file")}
+	default:
 		return nil, nil, macs, usageError{errors.New("--interface is missing")}
-	}
-	if link, err = net.InterfaceByName(b.iface); err != nil {
-		return nil, nil, macs, fmt.Errorf("find interface %s: %w", b.iface, err)
 	}
 	// A customer's frame may have any addresses; a packet's are those of the two machines.
 	macs = stream.MACs{Src: l2tp.MAC{2, 0, 0, 1, 0, 1}, Dst: l2tp.MAC{2, 0, 0, 1, 0, 2}}
@@ -102,7 +110,10 @@ func (e *env) benchGenerateCommand() *cobra.Command {
 		Short: "Send stamped frames out of an interface, for `xwire bench sink`",
 		Long: `Send stamped frames by AF_XDP: customers' frames for attachment circuits, or in the place of the peer
 L2TPv3 packets of the sessions of a configuration. At the end each flow's end mark tells the sink how
-many frames there were. It tells of each second on standard error.`,
+many frames there were. It tells of each second on standard error.
+
+With --write nothing is sent: the same frames become a pcap file, for TRex, MoonGen, Pktgen-DPDK or
+tcpreplay to send; without --count as many as sizes, flows and sessions, multiplied.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.generate(cmd) },
 	}
@@ -112,6 +123,7 @@ many frames there were. It tells of each second on standard error.`,
 	f.StringVar(&b.dst, "dst", "", "destination `MAC`; needed on the core side: that of the box's port")
 	f.StringVar(&b.size, "size", "64", "`SIZE` of the customers' frames with tags and FCS, 64 to 1518, or imix")
 	f.Float64Var(&b.rate, "rate", 0, "`FRAMES` a second; 0: as fast as can be")
+	f.StringVar(&b.write, "write", "", "write a pcap `FILE` and send nothing; - is standard output")
 	f.Uint64Var(&b.count, "count", 0, "`FRAMES` in all; 0: until --duration or Ctrl-C")
 	return cmd
 }
@@ -129,13 +141,17 @@ func (b *benchStream) generate(cmd *cobra.Command) error {
 	if run == 0 {
 		run = rand.Uint32() | 1
 	}
-	report, err := stream.Send(cmd.Context(), stream.SourceConfig{
+	source := stream.SourceConfig{
 		Interface: link.Index, Queue: b.queue, ZeroCopy: b.zeroCopy, CPU: b.cpu, Plan: plan, MACs: macs, Flows: b.flows,
 		Mix: mix, Run: run, Rate: b.rate, Count: b.count, Limit: b.duration,
 		Progress: func(s stream.SourceSecond) {
 			b.e.progress("%4d s: sent %9d frames, %.3f Mpps, %.3f Gbit/s", s.Second, s.Frames, s.Pps/1e6, s.Gbps)
 		},
-	})
+	}
+	if b.write != "" {
+		return b.capture(cmd, source)
+	}
+	report, err := stream.Send(cmd.Context(), source)
 	if err != nil {
 		return fmt.Errorf("bench generate: %w", err)
 	}
@@ -150,6 +166,28 @@ func (b *benchStream) generate(cmd *cobra.Command) error {
 	_, err = fmt.Fprintf(b.e.stdout, "run %d: %d sessions of %d flows, size %v, mode %s\nsent %d frames in %.3f s: %.3f Mpps, %.3f Gbit/s; %d not sent\n",
 		run, plan.Sessions(), b.flows, mix, report.Mode, report.Frames, report.Seconds, report.Pps/1e6, report.Gbps, report.Unsent)
 	return err
+}
+
+// capture writes what would be sent to a file, which is there whole or not at all.
+func (b *benchStream) capture(cmd *cobra.Command, c stream.SourceConfig) (err error) {
+	if b.write == "-" {
+		_, err = stream.WriteCapture(cmd.Context(), b.e.stdout, c)
+		return err
+	}
+	f, err := os.Create(b.write)
+	if err != nil {
+		return fmt.Errorf("bench generate: %w", err)
+	}
+	r, err := stream.WriteCapture(cmd.Context(), f, c)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		_ = os.Remove(b.write)
+		return fmt.Errorf("bench generate: %w", err)
+	}
+	b.e.progress("%s: %d frames, %d bytes, %.6f s", b.write, r.Frames, r.Bytes, r.Seconds)
+	return nil
 }
 
 func (e *env) benchSinkCommand() *cobra.Command {
