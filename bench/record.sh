@@ -31,3 +31,6 @@ for what in "${@:-core veth ndr}"; do
     esac
   done
 done
+
+# The README's table and picture are of these.
+go test -run TestREADMEFigures -update .
