@@ -15,6 +15,7 @@ type Audit struct {
 	TX         int // in TX rings
 	Completion int // in completion rings
 	Sending    int // with drivers, to be sent
+	Quarantine int // with drivers that did not let go of a closed port's queues in time
 	Violations []string
 }
 
@@ -112,6 +113,8 @@ func (f *Fabric) audit(a *auditor) {
 		case a.seen[frame] != seenNowhere:
 		case who == ownerHeld:
 			a.Held++
+		case who == ownerKept:
+			a.Quarantine++
 		case who < ownerQueue:
 			a.violation("frame %d is lost: owner %d does not have it", frame, who)
 		case !open[who]:
@@ -121,6 +124,9 @@ func (f *Fabric) audit(a *auditor) {
 		default:
 			a.Sending++
 		}
+	}
+	if kept := f.quarantined(); a.Quarantine != kept {
+		a.violation("%d frames are marked as in quarantine, and %d are there", a.Quarantine, kept)
 	}
 	if a.Held != held {
 		a.violation("handlers hold %d frames and say %d", a.Held, held)

@@ -15,7 +15,8 @@ func (w *worker) leave(p *Port) {
 }
 
 // RemovePort closes a port and takes all its frames back, also those that the kernel had. The
-// interface may be gone already.
+// interface may be gone already. Where the kernel does not say in time that a driver has let go of
+// its frames, these go into quarantine, and the error tells so; the port is closed all the same.
 func (f *Fabric) RemovePort(p *Port) error {
 	f.control.Lock()
 	defer f.control.Unlock()
@@ -36,15 +37,21 @@ func (f *Fabric) RemovePort(p *Port) error {
 			}
 		}
 	}
+	underway := slices.ContainsFunc(p.queues, func(q *queue) bool { return q.underway() > 0 })
 	p.closeAll()
-	f.mu.Unlock()
-	var err error
-	if p.mode == ModeZeroCopy {
-		err = p.awaitRelease()
+	if p.line != nil {
+		p.line.close()
 	}
-	f.atBoundary(func() { f.reclaim(p) })
+	f.mu.Unlock()
+	var stuck []*queue
+	var err error
+	if p.mode == ModeZeroCopy || underway {
+		stuck, err = p.unreleased()
+	}
+	kept := 0
+	f.atBoundary(func() { kept = f.reclaim(p, stuck) })
 	if err != nil {
-		return fmt.Errorf("close port %s: %w", p.config.Name, err)
+		return fmt.Errorf("close port %s: %d frames stay out of use until the driver lets go of %d queues: %w", p.config.Name, kept, len(stuck), err)
 	}
 	return nil
 }
@@ -60,15 +67,6 @@ func (p *Port) drain() {
 	}
 }
 
-func (p *Port) awaitRelease() error {
-	for _, q := range p.queues {
-		if err := awaitRelease(p.ifindex, q.number); err != nil {
-			return fmt.Errorf("queue %d is not released: %w", q.number, err)
-		}
-	}
-	return nil
-}
-
 // underway tells how many frames the kernel took off the TX rings and has not completed.
 func (q *queue) underway() int {
 	n := int(q.sending) - q.completion.count()
@@ -78,17 +76,37 @@ func (q *queue) underway() int {
 	return n
 }
 
-// reclaim gives the frames of a closed port back to the pool. The workers stand still.
-func (f *Fabric) reclaim(p *Port) {
-	mine := map[owner]bool{}
+// reclaim gives the frames of a closed port back to the pool, but for those of queues that are stuck:
+// these it counts, in quarantine. The workers stand still.
+func (f *Fabric) reclaim(p *Port, stuck []*queue) (kept int) {
+	mine := map[owner]*quarantine{}
 	for _, q := range p.queues {
-		mine[q.receiveOwner], mine[q.transmitOwner] = true, true
+		var k *quarantine
+		if slices.Contains(stuck, q) {
+			k = &quarantine{kernel: q.sockets[0].kernel}
+		}
+		mine[q.receiveOwner], mine[q.transmitOwner] = k, k
 		f.slots = append(f.slots, q.slot)
 	}
 	for frame, who := range f.owners {
-		if who >= ownerQueue && mine[who] {
+		if who < ownerQueue {
+			continue
+		}
+		k, ok := mine[who]
+		switch {
+		case !ok:
+		case k == nil:
 			f.owners[frame] = ownerPool
 			f.spare.put(uint32(frame))
+		default:
+			f.owners[frame] = ownerKept
+			k.frames = append(k.frames, uint32(frame))
 		}
 	}
+	for _, q := range stuck {
+		k := mine[q.receiveOwner]
+		f.kept = append(f.kept, k)
+		kept += len(k.frames)
+	}
+	return kept
 }

@@ -3,6 +3,7 @@ package rings
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,15 +14,23 @@ type kernel interface {
 	wakeTX() unix.Errno
 	wakeRX() unix.Errno
 	statistics() (unix.XDPStatistics, error)
+	// running tells whether the interface has a carrier, as far as the kernel knows.
+	running() bool
 	// gone tells once that the interface has been unregistered.
 	gone() bool
 	// close gives the socket and its rings up.
 	close() error
+	// released tells, after close, whether the driver has let go of the queue's frames, and waits for
+	// that at most as long as patience. Only then the frames may be used for something else.
+	released(patience time.Duration) error
 }
 
 // endpoint is an AF_XDP socket with its rings mapped. fill and completion are those of the queue.
 type endpoint struct {
 	fd         int
+	ifindex    int
+	queue      uint32
+	line       *line // of the port
 	fill       *fillRing
 	completion *completionRing
 	rx         *rxRing
@@ -106,10 +115,16 @@ func (e *endpoint) wakeRX() unix.Errno { return wakeRX(e.fd) }
 
 func (e *endpoint) statistics() (unix.XDPStatistics, error) { return kernelStatistics(e.fd) }
 
+func (e *endpoint) running() bool { return e.line.running() }
+
 // gone asks for the socket's pending error, which only the unregistering of its interface sets.
 func (e *endpoint) gone() bool {
 	errno, err := unix.GetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	return err == nil && errno != 0
+}
+
+func (e *endpoint) released(patience time.Duration) error {
+	return awaitRelease(e.ifindex, e.queue, patience)
 }
 
 // close unmaps the rings, which must not be touched again, and closes the descriptor. As long as a

@@ -12,7 +12,7 @@ type EventKind uint8
 
 const (
 	PortUp   EventKind = iota // it can send again
-	PortDown                  // the interface is down; sockets stay, and it is tried again
+	PortDown                  // the interface is down, or has no carrier; sockets stay, and it is tried again
 	PortGone                  // the interface is gone; remove the port
 	Bug                       // something that should not be; the error says what
 )
@@ -58,10 +58,20 @@ func (f *Fabric) watch(done <-chan struct{}) {
 		case <-done:
 			return
 		case <-f.looks:
+			f.mu.Lock()
+			for _, p := range f.ports {
+				if p.refuses.Load() {
+					p.probe()
+				}
+			}
+			f.mu.Unlock()
 		case <-ticker.C:
 			f.mu.Lock()
 			for _, p := range f.ports {
 				p.probe()
+				if p.state.Load() == stateUp {
+					p.refuses.Store(false)
+				}
 			}
 			f.mu.Unlock()
 		}
@@ -82,8 +92,13 @@ func (p *Port) probe() {
 	case stateUp:
 		if errno := s.kernel.wakeRX(); errno == unix.ENETDOWN {
 			p.failSend(errno)
+		} else if p.lostCarrier(s.kernel) {
+			p.fail(stateDown, fmt.Errorf("send on %s: %w", p.config.Interface, errNoCarrier))
 		}
 	case stateDown, stateBug:
+		if p.lostCarrier(s.kernel) {
+			return
+		}
 		switch s.kernel.wakeTX() {
 		case 0, unix.EAGAIN, unix.EBUSY, unix.ENOBUFS:
 			p.recover(state)

@@ -32,6 +32,7 @@ type Fabric struct {
 	reserve int // frames that no port may count on
 
 	control sync.Mutex // held by one control operation at a time
+	closing sync.Once
 
 	// mu guards what follows. Who holds it does not wait for a worker, the audit apart.
 	mu         sync.Mutex
@@ -41,6 +42,7 @@ type Fabric struct {
 	spare      cache    // the control side's own free frames
 	copied     *registration
 	zeroCopied *registration
+	kept       []*quarantine // changed under control and mu
 	running    bool
 }
 
@@ -208,13 +210,15 @@ func (f *Fabric) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close removes all ports. The fabric must not run, and is of no use after it.
-func (f *Fabric) Close() error {
-	var failed error
-	for _, p := range f.Ports() {
-		failed = errors.Join(failed, f.RemovePort(p))
-	}
-	f.closeWorkers()
+// Close removes all ports. The fabric must not run, and is of no use after it. Another Close does
+// nothing: the descriptors may be somebody else's by then.
+func (f *Fabric) Close() (failed error) {
+	f.closing.Do(func() {
+		for _, p := range f.Ports() {
+			failed = errors.Join(failed, f.RemovePort(p))
+		}
+		f.closeWorkers()
+	})
 	return failed
 }
 

@@ -3,6 +3,7 @@ package rings
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,7 @@ type fakeSide struct {
 	txTaken    uint32
 	completed  uint32
 	errno      unix.Errno // EBADF: closed
+	retains    bool       // frames, after it was closed
 	statistic  unix.XDPStatistics
 	txEntries  []unix.XDPDesc
 	rxEntries  []unix.XDPDesc
@@ -101,6 +103,7 @@ func (k *Fake) Receive(i int, frame []byte) bool {
 }
 
 // Answer sets what the wake-up call for sending returns from now on. Nothing is sent unless it is 0.
+// EBUSY is a line without carrier: each call completes one frame unsent.
 func (k *Fake) Answer(errno unix.Errno) {
 	for _, s := range k.sides {
 		s.mu.Lock()
@@ -109,17 +112,30 @@ func (k *Fake) Answer(errno unix.Errno) {
 	}
 }
 
+// Retain sets whether the port's driver goes on using its frames after the port was closed. Only
+// zero-copy ports and such that have frames under way are asked.
+func (k *Fake) Retain(retains bool) {
+	for _, s := range k.sides {
+		s.mu.Lock()
+		s.retains = retains
+		s.mu.Unlock()
+	}
+}
+
 func (s *fakeSide) wakeTX() unix.Errno {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.errno != 0 {
+	if s.errno != 0 && s.errno != unix.EBUSY {
 		return s.errno
 	}
 	q := s.queue
 	end := atomic.LoadUint32(s.txProducer)
+	if s.errno == unix.EBUSY {
+		end = min(end, s.txTaken+1)
+	}
 	for ; s.txTaken != end; s.txTaken++ {
 		desc := s.txEntries[s.txTaken&q.fill.mask]
-		if s.fake.sent != nil {
+		if s.fake.sent != nil && s.errno == 0 {
 			s.fake.sent(q.number, s.fake.fabric.arena.mem[desc.Addr:desc.Addr+uint64(desc.Len)])
 		}
 		q.completion.entries[s.completed&q.fill.mask] = desc.Addr
@@ -127,7 +143,7 @@ func (s *fakeSide) wakeTX() unix.Errno {
 	}
 	atomic.StoreUint32(q.sockets[0].tx.consumer, s.txTaken)
 	atomic.StoreUint32(q.completion.producer, s.completed)
-	return 0
+	return s.errno
 }
 
 func (s *fakeSide) wakeRX() unix.Errno {
@@ -137,6 +153,12 @@ func (s *fakeSide) wakeRX() unix.Errno {
 		return s.errno
 	}
 	return 0
+}
+
+func (s *fakeSide) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.errno != unix.EBUSY
 }
 
 func (s *fakeSide) gone() bool {
@@ -158,5 +180,15 @@ func (s *fakeSide) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.errno = unix.EBADF
+	return nil
+}
+
+func (s *fakeSide) released(patience time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retains {
+		time.Sleep(patience)
+		return unix.EBUSY
+	}
 	return nil
 }

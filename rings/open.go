@@ -2,6 +2,7 @@ package rings
 
 import (
 	"fmt"
+	"slices"
 )
 
 // AddPort opens a port: it binds a socket on each queue and has the workers take them up between
@@ -25,7 +26,8 @@ func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
 		return wrap(err)
 	}
 	p.config = cfg
-	tied := cfg.Quota
+	f.letFree()
+	tied := cfg.Quota + f.quarantined()
 	for _, other := range f.ports {
 		if other.index == cfg.Index {
 			return wrap(fmt.Errorf("port index %d is taken by %s", cfg.Index, other.config.Name))
@@ -33,8 +35,8 @@ func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
 		tied += other.config.Quota
 	}
 	if tied+f.reserve > len(f.owners) {
-		return wrap(fmt.Errorf("arena of %d frames is too small: %d needed; use a larger arena, smaller rings or fewer queues",
-			len(f.owners), tied+f.reserve))
+		return wrap(fmt.Errorf("arena of %d frames is too small: %d needed, %d of these kept by drivers that do not let go; use a larger arena, smaller rings or fewer queues",
+			len(f.owners), tied+f.reserve, f.quarantined()))
 	}
 	if len(cfg.Queues) > len(f.slots) {
 		return wrap(fmt.Errorf("no more than %d queues in all", maxQueues))
@@ -75,13 +77,20 @@ func (f *Fabric) stock(q *queue) {
 	}
 }
 
-// unstock takes back what the queues of a port got that could not be opened. The sockets are
-// closed, and no worker had a part in them.
-func (f *Fabric) unstock(p *Port) {
+// unstock takes back what the queues of a port got that could not be opened, but for those that are
+// stuck. The sockets are closed, and no worker had a part in them.
+func (f *Fabric) unstock(p *Port, stuck []*queue) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, q := range p.queues {
 		f.slots = append(f.slots, q.slot)
+		if slices.Contains(stuck, q) {
+			for _, frame := range q.stock {
+				f.owners[frame] = ownerKept
+			}
+			f.kept = append(f.kept, &quarantine{kernel: q.sockets[0].kernel, frames: q.stock})
+			continue
+		}
 		for _, frame := range q.stock {
 			f.owners[frame] = ownerPool
 			f.spare.put(frame)

@@ -10,6 +10,7 @@ const (
 	ownerPool  owner = iota // free: in the depot, a worker's cache or the fabric's own
 	ownerHeld               // with the handler, or in the hands of the worker that feeds it
 	ownerInbox              // on its way to another worker
+	ownerKept               // in quarantine
 	ownerQueue              // the first of two for each queue
 )
 

@@ -53,11 +53,13 @@ type Port struct {
 	mode    Mode
 	queues  []*queue
 	join    *registration // nil for a fake
+	line    *line         // nil for a fake
 
 	state     atomic.Uint32
 	cause     atomic.Pointer[error] // of the last failure
 	complaint atomic.Pointer[error] // of the last that changed no state
 	news      atomic.Uint32         // bits of EventKind not told yet
+	refuses   atomic.Bool           // the driver refused many frames since the watcher last looked
 }
 
 // Index is the port's index.
@@ -195,6 +197,9 @@ func (p *Port) open() error {
 			}
 		}
 	}
+	if p.line, err = newLine(p.ifindex); err != nil {
+		return err
+	}
 	kinds := []*registration{p.fabric.copied}
 	switch p.config.Mode {
 	case ModeAuto:
@@ -207,13 +212,15 @@ func (p *Port) open() error {
 			return nil
 		}
 		p.closeAll()
+		var stuck []*queue
 		if p.mode == ModeZeroCopy { // some queues were, until another was refused
-			_ = p.awaitRelease()
+			stuck, _ = p.unreleased()
 		}
 		p.mode = ModeAuto
-		p.fabric.unstock(p)
+		p.fabric.unstock(p, stuck)
 		p.queues = nil
 	}
+	p.line.close()
 	if p.config.Mode == ModeZeroCopy {
 		return fmt.Errorf("%w (the driver does not grant zero-copy here: set mode to \"copy\" or \"auto\")", err)
 	}
@@ -227,10 +234,11 @@ func (p *Port) openAll() error {
 		q := &queue{port: p, number: number, worker: p.config.Workers[i], receiveQuota: quota, transmitQuota: quota}
 		p.fabric.stock(q)
 		p.queues = append(p.queues, q)
-		e, err := p.join.open(p.ifindex, number, p.config.RingSize, q.stock)
+		e, err := p.join.open(p.ifindex, number, p.config.RingSize, q.stock, bindPatience)
 		if err != nil {
 			return fmt.Errorf("bind queue %d: %w", number, err)
 		}
+		e.line = p.line
 		q.fill, q.completion, q.receiving = e.fill, e.completion, uint32(len(q.stock))
 		q.sockets = []*socket{{queue: q, kernel: e, fd: e.fd, rx: e.rx, tx: e.tx}}
 		granted, err := grantedZeroCopy(e.fd)

@@ -32,6 +32,7 @@ type socket struct {
 	queued  uint32 // put into the TX ring since the last kick
 	backlog bool   // the kernel left frames in the TX ring at the last kick
 	dirty   bool   // on the worker's list of sockets to kick
+	refused uint32 // frames in a row that the driver refused
 	stuck   bool   // the kernel took nothing in this round; no more kicks until its end
 }
 

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bindPatience is how long a bind is tried again while the queue is busy: the kernel tears a closed
-// socket's queue down later, from a work queue.
+// bindPatience is how long a queue that is busy is waited for: the kernel tears a closed socket's
+// queue down later, from a work queue.
 const bindPatience = time.Second
 
 // registration is the arena as registered with the kernel for one kind of binding. The kernel's
@@ -23,11 +23,12 @@ type registration struct {
 	members  []*endpoint
 }
 
-// open makes a socket on a queue of an interface and binds it as this registration's kind. The
+// open makes a socket on a queue of an interface and binds it as this registration's kind, trying
+// again for as long as patience while the queue is busy. The
 // frames of stock are in its fill ring before that: a driver that finds the ring empty when it
 // sets up the queue may never look again (virtio_net).
-func (r *registration) open(ifindex int, queue, ringSize uint32, stock []uint32) (*endpoint, error) {
-	deadline := time.Now().Add(bindPatience)
+func (r *registration) open(ifindex int, queue, ringSize uint32, stock []uint32, patience time.Duration) (*endpoint, error) {
+	deadline := time.Now().Add(patience)
 	for {
 		e, err := r.attempt(ifindex, queue, ringSize, stock)
 		if err == nil {
@@ -52,6 +53,7 @@ func (r *registration) attempt(ifindex int, queue, ringSize uint32, stock []uint
 	for _, frame := range stock {
 		e.fill.put(uint64(frame) << r.arena.shift)
 	}
+	e.ifindex, e.queue = ifindex, queue
 	e.fill.publish()
 	if err := r.bind(e, ifindex, queue); err != nil {
 		e.close()
@@ -84,23 +86,4 @@ func (r *registration) bind(e *endpoint, ifindex int, queue uint32) error {
 // leave takes a socket out, which is about to be closed.
 func (r *registration) leave(e *endpoint) {
 	r.members = slices.DeleteFunc(r.members, func(m *endpoint) bool { return m == e })
-}
-
-// awaitRelease waits until the kernel has torn down a queue whose socket was closed, so that no
-// driver writes into its frames any more. Only a bind can tell: it says EBUSY until then.
-func awaitRelease(ifindex int, queue uint32) error {
-	arena, err := NewArena(ArenaConfig{Chunks: 2})
-	if err != nil {
-		return err
-	}
-	defer arena.Close()
-	probe := &registration{arena: arena}
-	e, err := probe.open(ifindex, queue, 64, nil)
-	if err == nil {
-		e.close()
-	}
-	if errors.Is(err, unix.EBUSY) {
-		return err
-	}
-	return nil // whatever else went wrong, the queue was free or the interface is gone
 }

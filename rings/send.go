@@ -153,12 +153,20 @@ func (w *worker) kick(s *socket) {
 		errno := s.kernel.wakeTX()
 		switch errno {
 		case 0:
+			s.refused = 0
 			return
 		case unix.EINTR:
 		case unix.EBUSY:
 			// The driver refused the frame; it completes unsent.
 			w.ports[q.port.index].busy.add(1)
 			w.reap(q)
+			if s.refused++; s.refused >= refusals {
+				s.refused = 0
+				q.port.refuse()
+				if q.port.state.Load() != stateUp {
+					return
+				}
+			}
 		case unix.EAGAIN, unix.ENOBUFS:
 			// The call's budget or the send buffer is used up. Give up for now if taking completions
 			// back does not help.
