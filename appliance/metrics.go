@@ -30,6 +30,8 @@ const (
 )
 
 var (
+	quarantine = prometheus.NewDesc("xwire_arena_quarantine_frames", "Frames out of use because drivers of closed ports did not let go of them.", nil, nil)
+
 	buildInfo = prometheus.NewDesc("xwire_build_info", "Always 1; the labels tell the version.", []string{"version"}, nil)
 
 	sessionMetrics = func() []metric[api.Session] {
@@ -123,6 +125,7 @@ type collector struct {
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- buildInfo
+	ch <- quarantine
 	ch <- portDrops
 	ch <- portToKernel
 	ch <- sessionCookies
@@ -141,6 +144,7 @@ func describe[T any](ch chan<- *prometheus.Desc, ms []metric[T]) {
 
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(buildInfo, gauge, 1, c.a.o.Version)
+	ch <- prometheus.MustNewConstMetric(quarantine, gauge, float64(c.a.fabric.Quarantined()))
 	for _, t := range c.a.Tunnels() {
 		send(ch, tunnelMetrics, &t, t.Name)
 	}

@@ -22,7 +22,7 @@ func (a *Appliance) Status() api.Status {
 		Version: a.o.Version, PID: os.Getpid(), Started: a.started, UptimeSeconds: time.Since(a.started).Seconds(),
 		Config: a.o.ConfigFile, Kept: a.o.Kept, Ready: a.ready.Load(), Sessions: len(a.sessions), Tunnels: len(a.tunnels),
 		Workers: len(a.workers), ResidentBytes: residentBytes(), Waiting: a.waiting(),
-		Arena: api.Arena{ChunkBytes: a.arena.ChunkSize(), Chunks: a.arena.Chunks(), HugePages: a.arena.HugePages()},
+		Arena: api.Arena{ChunkBytes: a.arena.ChunkSize(), Chunks: a.arena.Chunks(), HugePages: a.arena.HugePages(), Quarantine: a.fabric.Quarantined()},
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -85,7 +85,8 @@ func TestTables(t *testing.T) {
 		{"Drops", dropsText([]api.Drop{{Reason: "oversize", Help: "Too large.", Frames: 3, Ports: map[string]uint64{"core0": 3}}, {Reason: "runt"}}, false),
 			[]string{"oversize", "core0=3", "Too large."}},
 		{"Workers", workersText([]api.Worker{{CPU: 1, Parked: true, Frames: 64, Batches: 1, FramesPerBatch: 64}}), []string{"parked", "64.0"}},
-		{"Status", statusText(api.Status{Config: "/etc/xwire/xwire.toml", Waiting: []string{"port core0: no such interface"}}), []string{"waiting: port core0"}},
+		{"Status", statusText(api.Status{Config: "/etc/xwire/xwire.toml", Waiting: []string{"port core0: no such interface"}, Arena: api.Arena{Quarantine: 512}}),
+			[]string{"waiting: port core0", "512 frames of the arena are out of use"}},
 	} {
 		for _, want := range c.want {
 			if !strings.Contains(c.got, want) {

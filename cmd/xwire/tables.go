@@ -30,6 +30,9 @@ func statusText(s api.Status) string {
 	}
 	fmt.Fprintf(&b, "memory %.1f MiB resident, arena of %d frames of %d bytes in %s\n",
 		float64(s.ResidentBytes)/(1<<20), s.Arena.Chunks, s.Arena.ChunkBytes, pages)
+	if n := s.Arena.Quarantine; n > 0 {
+		fmt.Fprintf(&b, "%d frames of the arena are out of use until the drivers of closed ports let go of them\n", n)
+	}
 	if s.Kept != "" {
 		fmt.Fprintf(&b, "%s HAS ERRORS: the kept configuration %s runs instead\n", s.Config, s.Kept)
 	}
