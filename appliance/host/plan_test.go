@@ -107,6 +107,13 @@ func TestPeerElsewhere(t *testing.T) {
 	if len(p.Changes) != 0 || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], want) {
 		t.Fatalf("plan = %+v, want one warning with %q", p, want)
 	}
+	withoutAdmin(t, func() {
+		p := plan(t, h, "hc")
+		if len(p.Changes) != 0 || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "CAP_SYS_ADMIN") ||
+			!strings.Contains(p.Warnings[0], "ip netns exec "+name+" ethtool -K NAME tx off") {
+			t.Errorf("plan of one who may not look = %+v, want one warning that says so, with the command", p)
+		}
+	})
 	run(t, want)
 	if p = plan(t, h, "hc"); len(p.Warnings) != 0 {
 		t.Errorf("warnings %q after the command was run", p.Warnings)

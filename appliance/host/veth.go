@@ -61,8 +61,15 @@ func (h *Host) checkPeerQueues(i InterfaceInfo, p *Plan) {
 func (h *Host) planElsewhere(i InterfaceInfo, p *Plan) error {
 	const settings = "tx off tso off gso off txvlan off tx-vlan-stag-hw-insert off"
 	why := "else what the stack there sends arrives with unfinished checksums, uncut segments and without VLAN tags"
-	name, ifname, missing := h.lookInto(i.Peer)
+	name, ifname, missing, err := h.lookInto(i.Peer)
 	switch {
+	case err != nil:
+		needs := ""
+		if errors.Is(err, unix.EPERM) {
+			needs = ", which needs CAP_SYS_ADMIN"
+		}
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the other end of %s is interface %d in network namespace %s, whose settings cannot be looked at (%v%s): "+
+			"if that is not done yet, run 'ip netns exec %s ethtool -K NAME %s' with its name; %s", i.Name, i.Peer.Ifindex, name, err, needs, name, settings, why))
 	case ifname == "":
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the other end of %s is interface %d of another network namespace (link-netnsid %d): "+
 			"run 'ethtool -K NAME %s' there with its name; %s", i.Name, i.Peer.Ifindex, i.Peer.NetNsID, settings, why))
@@ -74,8 +81,9 @@ func (h *Host) planElsewhere(i InterfaceInfo, p *Plan) error {
 }
 
 // lookInto finds the name of a peer in another namespace, and whether one of its features is
-// still on. It stays silent about what it may not see.
-func (h *Host) lookInto(peer Peer) (namespace, ifname string, missing bool) {
+// still on. The interface's name is empty if the namespace has none, and with an error, which says
+// why nobody could look.
+func (h *Host) lookInto(peer Peer) (namespace, ifname string, missing bool, err error) {
 	for _, name := range namespaces() {
 		ns, err := netns.GetFromPath(filepath.Join(netnsDir, name))
 		if err != nil {
@@ -84,14 +92,11 @@ func (h *Host) lookInto(peer Peer) (namespace, ifname string, missing bool) {
 		if id, err := h.links.GetNetNsIdByFd(int(ns)); err == nil && id == peer.NetNsID {
 			ifname, missing, err = lookAt(ns, peer.Ifindex)
 			ns.Close()
-			if err != nil {
-				return name, "", true
-			}
-			return name, ifname, missing
+			return name, ifname, missing, err
 		}
 		ns.Close()
 	}
-	return "", "", true
+	return "", "", true, nil
 }
 
 func namespaces() []string {
@@ -150,7 +155,7 @@ func inside(ns netns.NsHandle, f func() error) error {
 	defer own.Close()
 	if err := netns.Set(ns); err != nil {
 		runtime.UnlockOSThread()
-		return err
+		return fmt.Errorf("enter it: %w", err)
 	}
 	err = f()
 	if back := netns.Set(own); back != nil {
