@@ -1,7 +1,10 @@
 package steer
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -16,10 +19,16 @@ type ForeignError struct {
 	Name      string // as the program calls itself, up to 15 bytes
 	Mode      string // native, generic or offloaded
 	LinkID    uint32 // of the BPF link that holds it, 0 if it was attached by netlink
+	Hidden    error  // why Name and LinkID could not be looked at, nil if they could
 }
 
 // Error names the program and the command that removes it.
 func (e *ForeignError) Error() string {
+	if e.Hidden != nil {
+		return fmt.Sprintf("%s has XDP program %d (%s mode), which is not replaced; whose it is cannot be told (%v; that needs CAP_SYS_ADMIN): "+
+			"as root, 'bpftool link' lists links, 'bpftool link detach id N' detaches one, and 'ip link set dev %s %s off' removes a program without a link",
+			e.Interface, e.ID, e.Mode, e.Hidden, e.Interface, e.option())
+	}
 	owner, remedy := "no BPF link", fmt.Sprintf("remove it with 'ip link set dev %s %s off'", e.Interface, e.option())
 	if e.LinkID != 0 {
 		owner = fmt.Sprintf("BPF link %d of another process", e.LinkID)
@@ -53,8 +62,10 @@ func findForeign(cfg AttachConfig) error {
 	}
 	e := &ForeignError{Interface: cfg.Name, ID: xdp.ProgId, Mode: modeName(xdp.AttachMode)}
 	if e.ID != 0 {
-		e.Name = programName(e.ID)
-		e.LinkID = linkOf(cfg.Ifindex, e.ID)
+		var name, holder error
+		e.Name, name = programName(e.ID)
+		e.LinkID, holder = linkOf(cfg.Ifindex, e.ID)
+		e.Hidden = cmp.Or(name, holder)
 	}
 	return e
 }
@@ -71,21 +82,26 @@ func modeName(attached uint32) string {
 	return "more than one"
 }
 
-// programName is empty when the program went away or may not be looked at: the refusal stands.
-func programName(id uint32) string {
+// programName is empty when the program went away meanwhile: the refusal stands. The error is one of
+// looking.
+func programName(id uint32) (string, error) {
 	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
 	if err != nil {
-		return ""
+		return "", err
 	}
 	defer p.Close()
 	info, err := p.Info()
 	if err != nil {
-		return ""
+		return "", err
 	}
-	return info.Name
+	return info.Name, nil
 }
 
-func linkOf(ifindex int, program uint32) uint32 {
+// linkOf is 0 if no BPF link has the program on the interface.
+func linkOf(ifindex int, program uint32) (uint32, error) {
 	it := new(link.Iterator)
 	defer it.Close()
 	for it.Next() {
@@ -94,8 +110,8 @@ func linkOf(ifindex int, program uint32) uint32 {
 			continue
 		}
 		if xdp := info.XDP(); xdp != nil && int(xdp.Ifindex) == ifindex {
-			return uint32(info.ID)
+			return uint32(info.ID), nil
 		}
 	}
-	return 0
+	return 0, it.Err()
 }
