@@ -14,7 +14,8 @@ import (
 type KernelTunnel struct {
 	ID, PeerID    uint32
 	Local, Remote netip.AddrPort // port 0: encapsulation IP; else UDP
-	UDPChecksum   bool           // over IPv4; over IPv6 it is always on
+	UDPChecksum   bool           // over IPv4
+	NoUDPChecksum bool           // over IPv6: neither sent nor wanted; else both
 }
 
 // AddKernelTunnel makes a tunnel by `ip l2tp`.
@@ -27,6 +28,9 @@ func (n *Namespace) AddKernelTunnel(t KernelTunnel) error {
 		args = append(args, "encap", "udp", "udp_sport", id(uint32(t.Local.Port())), "udp_dport", id(uint32(t.Remote.Port())))
 		if t.UDPChecksum {
 			args = append(args, "udp_csum", "on")
+		}
+		if t.NoUDPChecksum {
+			args = append(args, "udp6_csum_tx", "off", "udp6_csum_rx", "off")
 		}
 	}
 	_, err := n.Command("ip", args...)

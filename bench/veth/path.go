@@ -78,6 +78,8 @@ var paths = []path{
 	{name: "testpmd", cpus: 2, about: "DPDK testpmd, net_af_xdp, io mode", frame: plain, extra: none, start: startTestpmd},
 	{name: "bridge", cpus: 1, about: "kernel bridge, static fdb", frame: plain, extra: none, start: startBridge},
 	{name: "vxlan", cpus: 1, about: "kernel bridge and VXLAN encap, IPv4, no checksum", frame: plain, extra: vxlanPushed, start: startVXLAN},
+	{name: "l2tpeth-encap", cpus: 1, about: "kernel bridge and the kernel's own L2TPv3, encap", frame: plain, extra: pushed, start: startKernelEncap},
+	{name: "l2tpeth-decap", cpus: 1, about: "the same, decap", frame: packet, extra: none, start: startKernelDecap},
 	{name: "xdp-redirect", cpus: 1, about: "XDP redirect in the driver", frame: plain, extra: none, start: startRedirect},
 }
 

@@ -18,6 +18,7 @@ type benchVeth struct {
 	sizes []string
 	sink  string
 	json  bool
+	vm    bool
 }
 
 func (e *env) benchVethCommand() *cobra.Command {
@@ -28,9 +29,17 @@ func (e *env) benchVethCommand() *cobra.Command {
 		Long: `Build a lab of network namespaces and measure plain forwarding, encap and decap over veth pairs by
 AF_XDP, and beside them, in the same run and with the same generator and sink: ` + strings.Join(veth.CaseNames()[3:], ", ") + `.
 The generator overruns all of them; the figure is what arrives. Rounds go through all cases in turns.
-Root is needed, a NIC is not. Nothing is left behind, also after Ctrl-C. Sizes count the FCS.`,
+Root is needed, a NIC is not. Nothing is left behind, also after Ctrl-C. Sizes count the FCS.
+
+With --vm the same runs in a virtual machine whose kernel has L2TP of its own (l2tpeth-encap and
+l2tpeth-decap). Its CPU is emulated: compare within such a run, and with no other.`,
 		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if b.vm {
+				return b.inGuest(cmd)
+			}
+			return b.run(cmd)
+		},
 	}
 	generator, worker := veth.DefaultCPUs()
 	f := cmd.Flags()
@@ -42,6 +51,7 @@ Root is needed, a NIC is not. Nothing is left behind, also after Ctrl-C. Sizes c
 	f.StringVar(&b.cfg.Encap, "encap", "ip4", "`ENCAP` of the pseudowire: ip4, udp4, ip6, udp6")
 	f.StringVar(&b.sink, "sink", string(traffic.SinkStack), "where frames are counted and dropped at the far end: stack or xdp")
 	f.BoolVar(&b.cfg.BackToBack, "back-to-back", true, "look for the longest burst without loss, too")
+	f.BoolVar(&b.vm, "vm", false, "run in a virtual machine with a Debian kernel, which is downloaded once")
 	f.IntVar(&b.cfg.Generator, "generator-cpu", generator, "`CPU` of the generator")
 	f.IntVar(&b.cfg.Worker, "worker-cpu", worker, "`CPU` of what forwards in user space")
 	return cmd
