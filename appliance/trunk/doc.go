@@ -18,7 +18,8 @@
 // The devices outlive the process, a crash included, with their index, MAC address, addresses and
 // bridge membership. They are known again by their place on the trunk, their alias
 // ("xwire TUNNEL/SESSION") and the state file, which also remembers those that the operator moved
-// into another network namespace, and the MAC address of those that he deleted.
+// into another network namespace, and the MAC address of those that he deleted. Watch tells of these
+// at once.
 //
 // A device is created down, as the kernel creates l2tpethN: scripts say "ip link set NAME up".
 // After that up and down are the operator's, also across restarts.

@@ -116,6 +116,10 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 	r := t.state.Interfaces[w.Name]
 	l := s.byVLAN[r.vlan()]
 	if l == nil {
+		again := r.Ifindex != 0
+		if had, ok := t.looks[w.Name]; ok && w.KeepMTU && had.mtu > 0 {
+			w.MTU = min(had.mtu, t.config.MTU)
+		}
 		made, err := t.create(w, &r, s, places)
 		if err != nil {
 			return Binding{}, err
@@ -125,6 +129,10 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 			return t.bind(w.Name, r, s)
 		}
 		l = made
+		if again {
+			t.config.Log.Warn("local interface was deleted: it is made again", "interface", w.Name, "session", w.Session)
+		}
+		t.dress(w.Name, l)
 	} else {
 		if l.Attrs().Name != w.Name {
 			t.config.Log.Info("local interface was renamed; its session stays bound to it", "interface", w.Name, "renamed", l.Attrs().Name)

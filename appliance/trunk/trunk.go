@@ -60,6 +60,8 @@ type Trunk struct {
 	state  state
 	splice *splice.Splice  // nil with VLAN devices
 	fresh  map[string]bool // see offloadsOffNew
+	looks  map[string]look // of interfaces that went while they were watched, by name
+	watch  *watch          // nil before Watch
 }
 
 // Open makes the pair, or takes over the one that is there, and reads the state file.
@@ -71,7 +73,7 @@ func Open(config Config) (*Trunk, error) {
 	if err := os.MkdirAll(config.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	t := &Trunk{config: config}
+	t := &Trunk{config: config, looks: map[string]look{}}
 	if t.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
@@ -143,18 +145,42 @@ func (t *Trunk) InnerIndex() int { return t.inner }
 // made by a process with fewer workers: only making it anew, with all interfaces, adds queues.
 func (t *Trunk) Queues() int { return t.queues }
 
-// Close ends the programs of a spliced trunk and frees the sockets. The devices stay.
-func (t *Trunk) Close() {
+// Remake makes a pair again that somebody deleted, or takes over the one that is there. Ensure makes
+// its interfaces, in their places.
+func (t *Trunk) Remake() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.splice != nil {
-		if err := t.splice.Close(); err != nil {
-			t.config.Log.Warn("end the programs of local interfaces", "err", err)
-		}
-		t.splice = nil
+	t.unsplice()
+	t.fresh = nil
+	return t.open()
+}
+
+// Close ends the programs of a spliced trunk, and Watch, and frees the sockets. The devices stay. It
+// must not be called by what Watch calls.
+func (t *Trunk) Close() {
+	t.mu.Lock()
+	w := t.watch
+	t.watch = nil
+	t.mu.Unlock()
+	if w != nil {
+		w.stop()
+		w.done.Wait()
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unsplice()
 	t.handle.Close()
 	t.tool.Close()
+}
+
+func (t *Trunk) unsplice() {
+	if t.splice == nil {
+		return
+	}
+	if err := t.splice.Close(); err != nil {
+		t.config.Log.Warn("end the programs of local interfaces", "err", err)
+	}
+	t.splice = nil
 }
 
 // pair makes or takes over the veth pair and sets it up.
