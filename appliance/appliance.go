@@ -57,14 +57,16 @@ type Appliance struct {
 	arena    *rings.Arena
 
 	// mu guards all below. Workers never take it.
-	mu       sync.Mutex
-	ports    []*port // by index
-	tunnels  []tunnel
-	sessions []session // of a tunnel, next to each other
-	targets  map[nexthop.Key]*target
-	answers  int            // targets whose first answer has come
-	wake     chan struct{}  // has the supervisor look at once
-	plan     *config.Config // until build has used it
+	mu        sync.Mutex
+	ports     []*port // by index
+	tunnels   []tunnel
+	sessions  []session // of a tunnel, next to each other
+	targets   map[nexthop.Key]*target
+	lost      map[string]bool // local interfaces that have gone, by name
+	retryLost time.Time       // not before
+	answers   int             // targets whose first answer has come
+	wake      chan struct{}   // has the supervisor look at once
+	plan      *config.Config  // until build has used it
 }
 
 // New checks what a configuration asks for against the machine. It changes nothing on it.
@@ -77,7 +79,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg,
-		targets: make(map[nexthop.Key]*target), wake: make(chan struct{}, 1),
+		targets: make(map[nexthop.Key]*target), lost: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	if a.settings.Control == "" {
 		a.settings.Control = api.DefaultSocket
@@ -186,6 +188,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	if err := a.makeSessions(cfg); err != nil {
 		return err
 	}
+	a.watchLocals()
 	a.keepConfig(cfg)
 	a.plan = nil
 	// What was parsed is garbage now; at 100,000 sessions it is most of the memory.

@@ -64,23 +64,18 @@ func (a *Appliance) trunkConfig() trunk.Config {
 	return trunk.Config{Dir: a.dir, Queues: len(a.workers), MTU: a.trunkMTU, Log: a.log}
 }
 
-// remakeTrunk makes a trunk anew that somebody deleted, with its interfaces in their places.
+// remakeTrunk makes a trunk anew that somebody deleted. Its interfaces follow in restoreLocals.
 func (a *Appliance) remakeTrunk() error {
 	a.log.Warn("the trunk of local interfaces is gone: it is made again")
-	t, err := trunk.Open(a.trunkConfig())
-	if err != nil {
+	if err := a.trunk.Remake(); err != nil {
 		return fmt.Errorf("open trunk of local interfaces: %w", err)
 	}
-	a.trunk.Close()
-	a.trunk = t
-	var want []trunk.Interface
 	for i := range a.sessions {
 		if s := &a.sessions[i]; s.local != "" && s.standing {
-			want = append(want, trunk.Interface{Name: s.local, Session: a.tunnels[s.tunnel].name + "/" + s.name, MTU: int(s.mtu), KeepMTU: true})
+			a.lost[s.local] = true
 		}
 	}
-	_, err = t.Ensure(want)
-	return err
+	return nil
 }
 
 // removeTrunk removes what an earlier start left when no session needs it any more.
@@ -142,8 +137,8 @@ func (a *Appliance) bindLocals(cfg *config.Config) (map[string]bound, error) {
 	return bindings, err
 }
 
-// reasonFor picks, of the errors of many interfaces, the one about this.
-func reasonFor(name string, err error) string {
+// notMade picks, of the errors of many interfaces, the one about this.
+func notMade(name string, err error) string {
 	list, ok := err.(interface{ Unwrap() []error })
 	if ok {
 		for _, e := range list.Unwrap() {

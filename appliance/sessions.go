@@ -111,7 +111,7 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 				s.local = sc.InterfaceName
 				b, ok := bindings[sc.InterfaceName]
 				if !ok && s.enabled {
-					s.reason = reasonFor(sc.InterfaceName, failed)
+					s.reason = notMade(sc.InterfaceName, failed)
 				}
 				s.mtu = uint16(b.MTU)
 				spec.AC = localAttachment(b, sc, a.trunkIndex())

@@ -195,7 +195,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 
 // circuitReason tells why a session's attachment circuit cannot be used, or "".
 func (a *Appliance) circuitReason(s *session, spec *pw.SessionSpec) string {
-	if s.switched != "" {
+	if s.switched != "" || s.reason != "" {
 		return s.reason
 	}
 	p := a.ports[spec.AC.Port]

@@ -43,16 +43,18 @@ func (a *Appliance) supervise(ctx context.Context) error {
 	}
 }
 
-// round opens the ports whose time has come and closes those whose interface has gone.
+// round closes ports whose interface has gone, opens those whose time has come, and makes local
+// interfaces again that were deleted.
 func (a *Appliance) round(now time.Time) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	for _, p := range a.ports {
 		if p.opened != nil {
 			a.look(p, now)
 		}
 	}
 	a.openPorts(now)
+	a.mu.Unlock()
+	a.restoreLocals(now)
 }
 
 // look follows what happens to an open port's interface without a word from the rings.
