@@ -97,6 +97,8 @@ var (
 
 	portToKernel = prometheus.NewDesc("xwire_port_to_kernel_frames_total", "Frames about our tunnels or circuits that were left to the kernel.", []string{"port", "interface", "reason"}, nil)
 
+	spliceDrops = prometheus.NewDesc("xwire_splice_drops_total", "Frames dropped between the trunk and local interfaces.", []string{"reason"}, nil)
+
 	workerMetrics = []metric[api.Worker]{
 		newMetric("worker_busy_seconds_total", "Time not parked.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return w.BusySeconds }),
 		newMetric("worker_frames_total", "Frames taken in.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.Frames) }),
@@ -128,6 +130,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- quarantine
 	ch <- portDrops
 	ch <- portToKernel
+	ch <- spliceDrops
 	ch <- sessionCookies
 	describe(ch, queueMetrics)
 	describe(ch, sessionMetrics)
@@ -164,6 +167,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for reason, n := range p.Drops {
 			ch <- prometheus.MustNewConstMetric(portDrops, counter, float64(n), p.Name, p.Interface, reason)
+		}
+		for reason, n := range p.Spliced {
+			ch <- prometheus.MustNewConstMetric(spliceDrops, counter, float64(n), reason)
 		}
 		for reason, n := range p.ToKernel {
 			ch <- prometheus.MustNewConstMetric(portToKernel, counter, float64(n), p.Name, p.Interface, reason)

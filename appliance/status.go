@@ -215,6 +215,11 @@ func (a *Appliance) Ports() []api.Port {
 		s, l2cp := p.last, p.l2cp
 		if o := p.opened; o != nil {
 			s = o.rings.Status()
+			if p.trunk {
+				if drops, err := a.trunk.Drops(); err == nil {
+					v.Spliced = drops.ByReason()
+				}
+			}
 			if program, err := o.program.Stats(); err == nil {
 				l2cp += program.L2CPDropped
 				v.ToKernel = program.ToKernel()

@@ -194,6 +194,9 @@ func portsText(ps []api.Port) string {
 		for _, reason := range sortedReasons(p.ToKernel) {
 			fmt.Fprintf(&b, "%s: left to the kernel %d %s\n", p.Name, p.ToKernel[reason], reason)
 		}
+		for _, reason := range sortedReasons(p.Spliced) {
+			fmt.Fprintf(&b, "%s: dropped before local interfaces %d %s\n", p.Name, p.Spliced[reason], reason)
+		}
 		for _, c := range p.Changes {
 			fmt.Fprintf(&b, "%s: changed %s\n", p.Name, c)
 		}

@@ -11,6 +11,20 @@ type Drops struct {
 	NoRoom   uint64 // no headroom for tags, or shorter than its headers
 }
 
+// ByReason names what was dropped; what never occurred is not there.
+func (d Drops) ByReason() map[string]uint64 {
+	m := make(map[string]uint64)
+	for _, r := range []struct {
+		name string
+		n    uint64
+	}{{"no_place", d.NoPlace}, {"untagged", d.Untagged}, {"no_device", d.NoDevice}, {"no_room", d.NoRoom}} {
+		if r.n > 0 {
+			m[r.name] = r.n
+		}
+	}
+	return m
+}
+
 // Drops reads the counters, summed over CPUs.
 func (s *Splice) Drops() (Drops, error) {
 	var n [spliceDropDROPS]uint64
