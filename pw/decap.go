@@ -28,14 +28,8 @@ func (t *Table) resolve(b []byte, l *lookup, x *index) uint32 {
 	return 0
 }
 
-// is tells whether a packet is the tunnel's.
-func (t *tunnel) is(b []byte, l *lookup) bool {
-	if t.key[0] != l.key0 || t.ports != l.ports || t.class != l.class {
-		return false
-	}
-	if !l.class.ip6() {
-		return true
-	}
+// is6 tells whether a packet's addresses are the tunnel's, behind the first word of them.
+func (t *tunnel) is6(b []byte, l *lookup) bool {
 	p := b[l.l3:]
 	if len(p) < l2tp.IPv6Len {
 		return false
@@ -49,19 +43,25 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 	t := f.table
 	x := t.decap.Load()
 	f.fetch(lot, x)
+	tunnel, tun := uint32(0), t.tunnels.at(0)
+	forwarded, in := uint64(0), fs[lot[0].frame%burst].In
 	for i := range lot {
 		l := &lot[i]
 		fr := &fs[l.frame%burst]
 		b := bytesOf(mem, fr)
 		d := t.sessions.at(l.record)
-		tun := t.tunnels.at(d.tunnel)
-		if d.sid != l.sid || !tun.is(b, l) {
+		if d.tunnel != tunnel {
+			tunnel = d.tunnel
+			tun = t.tunnels.at(tunnel)
+		}
+		if d.sid != l.sid || tun.key[0] != l.key0 || tun.ports != l.ports || tun.class != l.class || l.class.ip6() && !tun.is6(b, l) {
 			if l.record = t.resolve(b, l, x); l.record == 0 {
 				f.strange(b, fr, l)
 				continue
 			}
 			d = t.sessions.at(l.record)
-			tun = t.tunnels.at(d.tunnel)
+			tunnel = d.tunnel
+			tun = t.tunnels.at(tunnel)
 		}
 		size := uint32(l.end) - uint32(l.at) // of the L2TP message
 		n := size - uint32(d.rxLen)
@@ -102,9 +102,15 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 		}
 		fr.Addr += uint64(inner)
 		fr.Len = n
+		fr.Out = d.port
 		f.lastDecap = l.record
-		f.forward(fr, d.port)
+		if fr.In != in {
+			f.portCounters[in%MaxPorts].forwarded.add(forwarded)
+			forwarded, in = 0, fr.In
+		}
+		forwarded++
 	}
+	f.portCounters[in%MaxPorts].forwarded.add(forwarded)
 }
 
 // tagsQuick tells that a frame's tags are as they ought to be and stay as they are.

@@ -67,6 +67,7 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, n
 	var short [outerShort]byte
 	var long [outerLong]byte
 	tunnel := uint32(0)
+	forwarded, in := uint64(0), fs[lot[0].frame%burst].In
 	for i := range lot {
 		l := &lot[i]
 		fr := &fs[l.frame%burst]
@@ -123,12 +124,17 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, n
 		fr.Addr = addr - uint64(part+o.len)
 		fr.Len = n + part + o.len
 		fr.Out = o.port
-		f.portCounters[fr.In%MaxPorts].forwarded.add(1)
+		if fr.In != in {
+			f.portCounters[in%MaxPorts].forwarded.add(forwarded)
+			forwarded, in = 0, fr.In
+		}
+		forwarded++
 		c := f.counters.at(d.slot)
 		c.txPackets.add(1)
 		c.txBytes.add(uint64(n + part + o.flags))
 		f.lastEncap = record
 	}
+	f.portCounters[in%MaxPorts].forwarded.add(forwarded)
 	return decaps
 }
 
