@@ -18,7 +18,7 @@ record() {
   { echo "# xwire bench $*"; echo "# $(date -u +%Y-%m-%d), $("$work/xwire" version)"; cat "$work/out"; } >"bench/results/$name.txt"
 }
 
-for what in "${@:-core veth ndr}"; do
+for what in "${@:-core veth vm start ndr}"; do
   for one in $what; do
     case $one in
       core) record core core ;;
@@ -26,8 +26,10 @@ for what in "${@:-core veth ndr}"; do
         record veth-ip4 veth
         record veth-udp6 veth --encap udp6 --size 64,imix --case encap,decap
         record veth-asavie veth --size 64,1518 --case asavie-copy,asavie-budget --back-to-back=false ;;
+      vm) record veth-vm veth --vm --size 64,512,1518 --case encap,decap,l2tpeth-encap,l2tpeth-decap --back-to-back=false ;;
+      start) record start start ;;
       ndr) record ndr ndr ;;
-      *) echo "record.sh: what is $one? core, veth or ndr" >&2; exit 2 ;;
+      *) echo "record.sh: what is $one? core, veth, vm, start or ndr" >&2; exit 2 ;;
     esac
   done
 done
