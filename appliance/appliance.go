@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,7 @@ type Appliance struct {
 	targets   map[nexthop.Key]*target
 	lost      map[string]bool // local interfaces that have gone, by name
 	retryLost time.Time       // not before
+	toldPorts []int           // ifindexes that next hops know as ports
 	answers   int             // targets whose first answer has come
 	wake      chan struct{}   // has the supervisor look at once
 	plan      *config.Config  // until build has used it
@@ -141,11 +143,14 @@ func (a *Appliance) Run(ctx context.Context) (err error) {
 		}
 		start("metrics", func(ctx context.Context) error { return serve(ctx, l, h) })
 	}
-	err = a.supervise(ctx)
+	if ctx.Err() == nil { // or no port is taken any more, only to be given back
+		err = a.supervise(ctx)
+	}
 	a.notify(daemon.SdNotifyStopping)
 	stopping = time.Now()
-	a.log.Info("stopping", "reason", context.Cause(ctx))
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+	cause := context.Cause(ctx)
+	a.log.Info("stopping", "reason", cmp.Or(cause, err))
+	if cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return err

@@ -55,9 +55,8 @@ func (l logged) count(text string) int {
 	return strings.Count(string(b), text)
 }
 
-// launch runs an appliance of a configuration until the test ends, and waits until it is ready. stop
-// ends it before that.
-func launch(t *testing.T, text string) (a *Appliance, log logged, stop func() error) {
+// prepare makes an appliance of a configuration. The text may begin with keys of [appliance].
+func prepare(t *testing.T, text string) (*Appliance, logged) {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "xwire.toml")
@@ -74,10 +73,18 @@ func launch(t *testing.T, text string) (a *Appliance, log logged, stop func() er
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	a, err = New(cfg, Options{ConfigFile: file, Log: slog.New(slog.NewTextHandler(io.MultiWriter(f, os.Stderr), nil))})
+	a, err := New(cfg, Options{ConfigFile: file, Log: slog.New(slog.NewTextHandler(io.MultiWriter(f, os.Stderr), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return a, logged{f}
+}
+
+// launch runs an appliance of a configuration until the test ends, and waits until it is ready. stop
+// ends it before that.
+func launch(t *testing.T, text string) (a *Appliance, log logged, stop func() error) {
+	t.Helper()
+	a, log = prepare(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
@@ -93,7 +100,7 @@ func launch(t *testing.T, text string) (a *Appliance, log logged, stop func() er
 		}
 	})
 	until(t, "ready", a.ready.Load)
-	return a, logged{f}, stop
+	return a, log, stop
 }
 
 func until(t *testing.T, what string, ok func() bool) {

@@ -71,11 +71,8 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 			t.known = true
 			a.answers++
 		}
-		if p := a.portOf(h.Ifindex); p != nil && p.opened.program != nil && h.Src != (l2tp.MAC{}) && h.Src != p.opened.info.MAC {
-			// A VLAN or macvlan device over the port may have a MAC of its own.
-			if err := p.opened.program.AddMAC(h.Src); err != nil {
-				a.log.Warn("steer second MAC", "port", p.Name, "error", err)
-			}
+		if p := a.portOf(h.Ifindex); p != nil && p.opened.program != nil {
+			a.addSource(p, h.Src)
 		}
 		if a.table != nil {
 			a.table.SetNextHop(t.id, a.nextHop(h))
@@ -88,6 +85,36 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 		if h.State == nexthop.NotAPort && a.o.AutoPorts {
 			a.takePort(h.Ifindex)
 		}
+	}
+}
+
+// addSource has packets taken that come to what a next hop sends from: a VLAN or macvlan device over
+// the port may have a MAC of its own.
+func (a *Appliance) addSource(p *port, src l2tp.MAC) {
+	if src == (l2tp.MAC{}) || src == p.opened.info.MAC {
+		return
+	}
+	if err := p.opened.program.AddMAC(src); err != nil {
+		a.log.Warn("steer second MAC", "port", p.Name, "error", err)
+	}
+}
+
+// tellStrays logs which next hops leave by no port: while none was open that was no news.
+func (a *Appliance) tellStrays() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	const most = 8
+	strays := 0
+	for _, t := range a.targets {
+		if t.hop.State != nexthop.NotAPort {
+			continue
+		}
+		if strays++; strays <= most {
+			a.log.Warn("next hop", "peer", t.hop.Key.Peer, "state", t.hop.State.String(), "reason", t.hop.Reason)
+		}
+	}
+	if strays > most {
+		a.log.Warn(fmt.Sprintf("and %d more: xwire show tunnels lists them", strays-most))
 	}
 }
 

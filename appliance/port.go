@@ -17,8 +17,12 @@ import (
 	"xwire/rings/steer"
 )
 
-// retryPort is how long a port that could not be opened waits for the next try.
-const retryPort = time.Second
+// retryPort is how long a port that could not be opened waits for the next try. Where each try may
+// take the link down it waits twice as long after each, at most mostPause.
+const (
+	retryPort = time.Second
+	mostPause = 30 * time.Second
+)
 
 // tags is one pair of VLANs that a port's sessions take: single tags have no outer.
 type tags struct{ outer, inner uint16 }
@@ -35,6 +39,8 @@ type port struct {
 	reason string           // why it is not open, or not up
 	retry  time.Time        // not before
 	told   string           // the last reason that was logged
+	warned map[string]bool  // what was logged once since it was last open
+	pause  time.Duration    // until the next try, when tries disturb the interface
 	last   rings.PortStatus // of the last opening, while it is closed; the rings go on counting where they were
 	l2cp   uint64           // frames dropped by earlier steering programs
 }
@@ -113,7 +119,12 @@ func (a *Appliance) openPorts(now time.Time) {
 			continue
 		}
 		p.retry = now.Add(retryPort)
-		if err := a.openPort(p); err != nil {
+		disturbed, err := a.openPort(p)
+		if err != nil {
+			if p.pause = min(2*p.pause, mostPause); !disturbed || p.pause == 0 {
+				p.pause = retryPort
+			}
+			p.retry = now.Add(p.pause)
 			p.reason = err.Error()
 			if p.told != p.reason {
 				p.told = p.reason
@@ -121,7 +132,7 @@ func (a *Appliance) openPorts(now time.Time) {
 			}
 			continue
 		}
-		p.reason, p.told = "", ""
+		p.reason, p.told, p.warned, p.pause = "", "", nil, 0
 		a.log.Info("port open", "port", p.Name, "interface", p.Interface, "mode", p.opened.rings.Mode().String(),
 			"driver", p.opened.info.Driver, "queues", len(p.opened.rings.Sockets()))
 	}
@@ -129,15 +140,23 @@ func (a *Appliance) openPorts(now time.Time) {
 }
 
 // openPort takes the interface: settings, promiscuity, program, sockets, and last the map that
-// lets frames come. What was taken before a failure is given back.
-func (a *Appliance) openPort(p *port) (err error) {
+// lets frames come. What was taken before a failure is given back. disturbed tells that settings
+// were changed or a program was attached until then: NICs may take the link down for that.
+func (a *Appliance) openPort(p *port) (disturbed bool, err error) {
 	o := &opened{}
 	p.opened = o
 	defer func() {
 		if err != nil {
+			disturbed = len(o.plan.Changes) > 0 || o.program != nil
 			a.closePort(p)
 		}
 	}()
+	err = a.takeInterface(p)
+	return disturbed, err
+}
+
+func (a *Appliance) takeInterface(p *port) (err error) {
+	o := p.opened
 	o.info, err = a.host.Info(p.Interface)
 	if missing := errors.As(err, new(netlink.LinkNotFoundError)); missing && p.trunk {
 		if err = a.remakeTrunk(); err == nil {
@@ -153,7 +172,7 @@ func (a *Appliance) openPort(p *port) (err error) {
 		return err
 	}
 	for _, w := range o.plan.Warnings {
-		a.log.Warn("NIC setting", "port", p.Name, "interface", p.Interface, "warning", w)
+		a.warnOnce(p, "NIC setting", "warning", w)
 	}
 	if err = a.host.Apply(o.plan); err != nil {
 		return fmt.Errorf("change settings of %s: %w", p.Interface, err)
@@ -171,7 +190,7 @@ func (a *Appliance) openPort(p *port) (err error) {
 		mode = rings.ModeSKB
 	}
 	if o.rings, err = a.fabric.AddPort(rings.PortConfig{
-		Index: p.index, Name: p.Name, Interface: p.Interface, Queues: p.Queues, Mode: mode, Spread: p.Spread == config.SpreadAuto,
+		Index: p.index, Name: p.Name, Interface: p.Interface, Queues: p.Queues, Mode: mode, Spread: p.Spread == config.SpreadAuto, BusyPoll: p.BusyPoll,
 	}); err != nil {
 		return fmt.Errorf("open queues of %s: %w", p.Interface, err)
 	}
@@ -191,7 +210,7 @@ func (a *Appliance) attachProgram(p *port) (err error) {
 	at := steer.AttachConfig{Ifindex: o.info.Ifindex, Name: p.Interface, Native: p.Mode != config.ModeSKB, Queues: uint32(max(o.info.RxQueues, 1))}
 	o.program, err = a.steering.Attach(at)
 	if err != nil && at.Native && p.Mode == config.ModeAuto && genericMayHelp(err) {
-		a.log.Warn("driver takes no native XDP program, falling back to skb mode", "port", p.Name, "interface", p.Interface, "error", err)
+		a.warnOnce(p, "driver takes no native XDP program, falling back to skb mode", "error", err)
 		at.Native = false
 		o.program, err = a.steering.Attach(at)
 	}
@@ -203,6 +222,11 @@ func (a *Appliance) attachProgram(p *port) (err error) {
 	}
 	if err := o.program.AddMAC(o.info.MAC); err != nil {
 		return fmt.Errorf("steer %s: %w", p.Interface, err)
+	}
+	for _, t := range a.targets { // next hops do not tell again of a port that is back at once
+		if h := t.hop; h.Ifindex == o.info.Ifindex {
+			a.addSource(p, h.Src)
+		}
 	}
 	if err := a.setDevices(p); err != nil {
 		return err
@@ -256,7 +280,20 @@ func (a *Appliance) closePort(p *port) {
 	a.tellPorts()
 }
 
-// tellPorts lets next hops know which interfaces are ours now.
+// warnOnce logs what each try to open a port would find again.
+func (a *Appliance) warnOnce(p *port, message, key string, value any) {
+	text := fmt.Sprint(message, value)
+	if p.warned[text] {
+		return
+	}
+	if p.warned == nil {
+		p.warned = make(map[string]bool)
+	}
+	p.warned[text] = true
+	a.log.Warn(message, "port", p.Name, "interface", p.Interface, key, value)
+}
+
+// tellPorts lets next hops know which interfaces are ours now. They look at every key then.
 func (a *Appliance) tellPorts() {
 	var indexes []int
 	for _, p := range a.ports {
@@ -264,6 +301,10 @@ func (a *Appliance) tellPorts() {
 			indexes = append(indexes, p.opened.info.Ifindex)
 		}
 	}
+	if slices.Equal(indexes, a.toldPorts) {
+		return
+	}
+	a.toldPorts = indexes
 	a.hops.SetPorts(indexes)
 }
 

@@ -11,8 +11,8 @@ import (
 	"xwire/appliance/trunk"
 )
 
-// sendFrom sends an untagged frame out of an interface.
-func sendFrom(t *testing.T, name string) {
+// sendFrom sends a frame out of an interface.
+func sendFrom(t *testing.T, name string, frame []byte) {
 	t.Helper()
 	i, err := net.InterfaceByName(name)
 	if err != nil {
@@ -23,8 +23,6 @@ func sendFrom(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	frame := make([]byte, 64)
-	frame[0], frame[12], frame[13] = 2, 0x88, 0xb5
 	if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: i.Index}); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +39,9 @@ func TestSpliceDropsAreShown(t *testing.T) {
 		t.Log("this kernel has VLAN devices: no programs that could drop")
 		return
 	}
-	sendFrom(t, "xw-port")
+	frame := make([]byte, 64)
+	frame[0], frame[12], frame[13] = 2, 0x88, 0xb5
+	sendFrom(t, "xw-port", frame)
 	until(t, "show tells", func() bool {
 		for _, p := range a.Ports() {
 			if p.Name == "trunk" {

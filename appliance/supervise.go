@@ -26,6 +26,7 @@ func (a *Appliance) supervise(ctx context.Context) error {
 	a.notify(daemon.SdNotifyReady)
 	a.log.Info("ready", "sessions", len(a.sessions), "tunnels", len(a.tunnels), "seconds", time.Since(a.started).Seconds())
 	status := ""
+	settled := time.After(retryPort) // by then the next hops know the ports
 	for {
 		if s := a.statusLine(); s != status {
 			status = s
@@ -37,6 +38,8 @@ func (a *Appliance) supervise(ctx context.Context) error {
 		case e := <-a.fabric.Events():
 			a.portEvent(e)
 		case <-a.wake:
+		case <-settled:
+			a.tellStrays()
 		case <-tick.C:
 		}
 		a.round(time.Now())
@@ -95,6 +98,10 @@ func noInterface(name string) string { return "interface " + name + " is not the
 
 // portEvent acts on what a worker met while it sent.
 func (a *Appliance) portEvent(e rings.Event) {
+	if e.Port == nil {
+		a.log.Error("a worker fails", "error", e.Err)
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var p *port
@@ -120,6 +127,7 @@ func (a *Appliance) portEvent(e rings.Event) {
 	default:
 		a.log.Error("port fails", "port", p.Name, "interface", p.Interface, "error", e.Err)
 		p.reason = fmt.Sprintf("interface %s: %v", p.Interface, e.Err)
+		p.opened.down = e.Port.Status().State != "up" // a complaint alone does not stop it
 	}
 }
 
