@@ -49,13 +49,12 @@ func (a *Appliance) makeTrunk(cfg *config.Config) error {
 		a.noTrunk = err
 		return nil
 	}
-	a.trunk = t
 	p := &port{trunk: true}
-	p.rules.Whole = true // every frame on it has the tags of a local interface
-	p.Name, p.Interface = "trunk", a.trunk.InnerName()
+	p.Name, p.Interface = "trunk", t.InnerName()
 	p.rules.Whole = true // all that local interfaces send is a session's
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.trunk = t
 	a.addPort(p)
 	return nil
 }

@@ -207,19 +207,18 @@ func (a *Appliance) circuitReason(s *session, spec *pw.SessionSpec) string {
 
 // Ports lists all ports in the order of the configuration, the trunk of local interfaces last.
 func (a *Appliance) Ports() []api.Port {
+	spliced := a.spliceDrops() // may wait until the trunk has made its interfaces: not with mu
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := make([]api.Port, 0, len(a.ports))
 	for _, p := range a.ports {
 		v := api.Port{Name: p.Name, Description: p.Description, Interface: p.Interface, Index: int(p.index), State: "waiting", Reason: p.reason}
+		if p.trunk {
+			v.Spliced = spliced
+		}
 		s, l2cp := p.last, p.l2cp
 		if o := p.opened; o != nil {
 			s = o.rings.Status()
-			if p.trunk {
-				if drops, err := a.trunk.Drops(); err == nil {
-					v.Spliced = drops.ByReason()
-				}
-			}
 			if program, err := o.program.Stats(); err == nil {
 				l2cp += program.L2CPDropped
 				v.ToKernel = program.ToKernel()
@@ -258,6 +257,18 @@ func (a *Appliance) Ports() []api.Port {
 		list = append(list, v)
 	}
 	return list
+}
+
+// spliceDrops counts what was dropped between the trunk and local interfaces, by reason.
+func (a *Appliance) spliceDrops() map[string]uint64 {
+	if a.trunk == nil {
+		return nil
+	}
+	drops, err := a.trunk.Drops()
+	if err != nil {
+		return nil
+	}
+	return drops.ByReason()
 }
 
 // Drops lists every reason not to forward a frame, the table's first and then the rings' by name.
