@@ -39,6 +39,7 @@ var keys = []Key{
 	{Table: "port", Name: "queues", Type: "array of integers", Doc: "the queues to bind; absent: all"},
 	{Table: "port", Name: "mode", Type: `"auto" | "zerocopy" | "copy" | "skb"`, Default: "auto", Doc: "how its sockets are bound; auto: the best that the driver grants"},
 	{Table: "port", Name: "spread", Type: `"auto" | "off"`, Default: "auto", Doc: "auto: with fewer queues than workers, the sessions of received frames are spread over all workers; off: the worker that receives a frame processes it"},
+	{Table: "port", Name: "busy_poll", Type: "boolean", Default: false, Doc: "workers run the driver's receiving in their own time (SO_PREFER_BUSY_POLL) while frames come, instead of the interrupt's CPU"},
 	{Table: "port", Name: "l2cp", Type: `"tunnel" | "drop" | "host"`, Default: "tunnel", Doc: "what becomes of STP, LACP and LLDP frames of an attached port"},
 	{Table: "port", Name: "qinq_tpid", Type: "integer", Default: int64(0x88a8), Doc: "EtherType of the S-tags sent: 0x88a8, 0x8100 or 0x9100"},
 

@@ -49,6 +49,7 @@ type Port struct {
 	Queues      []uint32 // nil: all
 	Mode        Mode
 	Spread      Spread
+	BusyPoll    bool
 	L2CP        L2CP
 	QinQTPID    uint16 // of the S-tags we send
 	Pos         Pos
@@ -87,6 +88,10 @@ func (p *Port) set(r *reader, key string, v any) {
 	case "spread":
 		if i, ok := r.enum(key, v, spreadNames...); ok {
 			p.Spread = Spread(i)
+		}
+	case "busy_poll":
+		if b, ok := r.boolean(key, v); ok {
+			p.BusyPoll = b
 		}
 	case "l2cp":
 		if i, ok := r.enum(key, v, l2cpNames...); ok {

@@ -24,6 +24,7 @@ type ReportPort struct {
 	Mode         string        `json:"mode"`             // asked for; show tells what was granted
 	Queues       []ReportQueue `json:"queues,omitempty"` // absent: all
 	Spread       string        `json:"spread"`
+	BusyPoll     bool          `json:"busy_poll"`
 	L2CP         string        `json:"l2cp"`
 	QinQTPID     string        `json:"qinq_tpid"`
 	SessionCount int           `json:"session_count"` // attached and enabled
@@ -106,7 +107,7 @@ func (c *Config) Report(coreMTU int) Report {
 		p := &c.Ports[i]
 		r.Ports = append(r.Ports, ReportPort{
 			Name: p.Name, Description: p.Description, Interface: p.Interface, Mode: p.Mode.String(),
-			Spread: p.Spread.String(), L2CP: p.L2CP.String(), QinQTPID: fmt.Sprintf("%#04x", p.QinQTPID), SessionCount: attached[p.Name],
+			Spread: p.Spread.String(), BusyPoll: p.BusyPoll, L2CP: p.L2CP.String(), QinQTPID: fmt.Sprintf("%#04x", p.QinQTPID), SessionCount: attached[p.Name],
 		})
 		for _, q := range p.Queues {
 			r.Ports[i].Queues = append(r.Ports[i].Queues, ReportQueue{q})

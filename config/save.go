@@ -40,6 +40,9 @@ func (c *Config) WriteTOML(w io.Writer) error {
 		}
 		o.str("mode", p.Mode.String())
 		o.str("spread", p.Spread.String())
+		if p.BusyPoll {
+			o.raw("busy_poll", "true")
+		}
 		o.str("l2cp", p.L2CP.String())
 		o.raw("qinq_tpid", fmt.Sprintf("%#04x", p.QinQTPID))
 	}

@@ -106,10 +106,12 @@ func (w *worker) wake() {
 func (w *worker) listPolled() {
 	w.polled = append(w.polled[:0], unix.PollFd{Fd: int32(w.eventfd), Events: unix.POLLIN})
 	w.pollOwner = append(w.pollOwner[:0], nil)
+	w.busyPolls = false
 	for _, s := range w.sockets {
 		events := int16(0)
 		if s.rx != nil {
 			events = unix.POLLIN
+			w.busyPolls = w.busyPolls || s.busyPoll
 		}
 		w.polled = append(w.polled, unix.PollFd{Fd: int32(s.fd), Events: events})
 		w.pollOwner = append(w.pollOwner, s)

@@ -24,6 +24,7 @@ type PortConfig struct {
 	RingSize  uint32   // entries of each ring, a power of two from 64 to 16384; 0 means 2048
 	Quota     int      // most frames its rings may tie up; 0: two rings full for each queue
 	Workers   []int    // which worker has which of Queues; nil: worker queue mod workers
+	BusyPoll  bool     // workers run the driver themselves, instead of the interrupt's CPU
 	Spread    bool     // with fewer queues than workers, frames go to the workers that a Spreader names
 }
 
@@ -240,7 +241,12 @@ func (p *Port) openAll() error {
 		}
 		e.line = p.line
 		q.fill, q.completion, q.receiving = e.fill, e.completion, uint32(len(q.stock))
-		q.sockets = []*socket{{queue: q, kernel: e, fd: e.fd, rx: e.rx, tx: e.tx}}
+		q.sockets = []*socket{{queue: q, kernel: e, fd: e.fd, rx: e.rx, tx: e.tx, busyPoll: p.config.BusyPoll}}
+		if p.config.BusyPoll {
+			if err := preferBusyPoll(e.fd); err != nil {
+				return fmt.Errorf("busy-poll queue %d: %w", number, err)
+			}
+		}
 		granted, err := grantedZeroCopy(e.fd)
 		if err != nil {
 			return fmt.Errorf("ask queue %d for its mode: %w", number, err)

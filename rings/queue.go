@@ -29,6 +29,8 @@ type socket struct {
 	rx     *rxRing
 	tx     *txRing
 
+	busyPoll bool
+
 	queued  uint32 // put into the TX ring since the last kick
 	backlog bool   // the kernel left frames in the TX ring at the last kick
 	dirty   bool   // on the worker's list of sockets to kick

@@ -57,6 +57,8 @@ type worker struct {
 	polled    []unix.PollFd
 	pollOwner []*socket // by index in polled
 	timeout   unix.Timespec
+	busyPolls bool  // some socket does
+	lastMoved int64 // of a worker that busy-polls: when a round last had something to do
 	scratch   [8]byte
 	counters  *workerCounters
 
@@ -124,7 +126,7 @@ func (w *worker) run(started chan<- error) {
 		now := w.clock.now()
 		w.counters.busy.add(uint64(now - last))
 		last = now
-		if w.round(now) == 0 {
+		if moved := w.round(now); !w.restless(now, moved) && moved == 0 {
 			last = w.park(now)
 		}
 	}
@@ -152,6 +154,9 @@ func (w *worker) round(now int64) (moved int) {
 	}
 	for _, s := range w.sockets {
 		if s.rx != nil {
+			if s.busyPoll {
+				w.busyPoll(s)
+			}
 			moved += w.receive(s, now)
 		}
 	}

@@ -22,6 +22,7 @@ type Config struct {
 	Generator  int  // CPU
 	Worker     int  // CPU
 	Retries    int  // of a window that others on the machine disturb; 0: 3, negative: none
+	BusyPoll   bool // our own ports run the driver in the worker's time
 	BackToBack bool // look for the longest burst without loss, too
 	// Progress, when set, is called with a line for each window.
 	Progress func(line string)

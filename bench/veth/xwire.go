@@ -35,6 +35,7 @@ type appliance struct {
 	arena    *rings.Arena
 	fabric   *rings.Fabric
 	ports    []*rings.Port
+	busyPoll bool
 	stop     context.CancelFunc
 	done     chan error
 }
@@ -83,7 +84,7 @@ func newTable(c Config, access, core uint16) (*pw.Table, error) {
 }
 
 func startAppliance(p *place, h rings.Handler, in, out steer.PortRules) (_ running, err error) {
-	a := &appliance{}
+	a := &appliance{busyPoll: p.config.BusyPoll}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -123,7 +124,7 @@ func (a *appliance) open(index uint16, name string, ifindex int, mac l2tp.MAC, r
 		return err
 	}
 	a.programs = append(a.programs, program)
-	port, err := a.fabric.AddPort(rings.PortConfig{Index: index, Name: name, Interface: name})
+	port, err := a.fabric.AddPort(rings.PortConfig{Index: index, Name: name, Interface: name, BusyPoll: a.busyPoll})
 	if err != nil {
 		return err
 	}

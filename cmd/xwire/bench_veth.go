@@ -50,6 +50,7 @@ l2tpeth-decap). Its CPU is emulated: compare within such a run, and with no othe
 	f.DurationVar(&b.cfg.Window, "window", 400*time.Millisecond, "`TIME` of one measurement")
 	f.StringVar(&b.cfg.Encap, "encap", "ip4", "`ENCAP` of the pseudowire: ip4, udp4, ip6, udp6")
 	f.StringVar(&b.sink, "sink", string(traffic.SinkStack), "where frames are counted and dropped at the far end: stack or xdp")
+	f.BoolVar(&b.cfg.BusyPoll, "busy-poll", false, "our own ports busy-poll, as with busy_poll = true")
 	f.BoolVar(&b.cfg.BackToBack, "back-to-back", true, "look for the longest burst without loss, too")
 	f.BoolVar(&b.vm, "vm", false, "run in a virtual machine with a Debian kernel, which is downloaded once")
 	f.IntVar(&b.cfg.Generator, "generator-cpu", generator, "`CPU` of the generator")
