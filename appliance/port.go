@@ -36,13 +36,14 @@ type port struct {
 	rules  steer.PortRules
 	vlans  []tags
 	opened *opened
-	reason string           // why it is not open, or not up
-	retry  time.Time        // not before
-	told   string           // the last reason that was logged
-	warned map[string]bool  // what was logged once since it was last open
-	pause  time.Duration    // until the next try, when tries disturb the interface
-	last   rings.PortStatus // of the last opening, while it is closed; the rings go on counting where they were
-	l2cp   uint64           // frames dropped by earlier steering programs
+	reason string            // why it is not open, or not up
+	retry  time.Time         // not before
+	told   string            // the last reason that was logged
+	warned map[string]bool   // what was logged once since it was last open
+	pause  time.Duration     // until the next try, when tries disturb the interface
+	last   rings.PortStatus  // of the last opening, while it is closed; the rings go on counting where they were
+	l2cp   uint64            // frames dropped by earlier steering programs
+	passed map[string]uint64 // frames that these left to the kernel, by reason
 }
 
 // opened is a port's hold on its interface, in the order in which it was taken.
@@ -270,6 +271,7 @@ func (a *Appliance) closePort(p *port) {
 	if o.program != nil {
 		if s, err := o.program.Stats(); err == nil {
 			p.l2cp += s.L2CPDropped
+			p.passed = sum(p.passed, s.ToKernel())
 		}
 		warn("detach steering program", o.program.Close())
 	}
@@ -278,6 +280,17 @@ func (a *Appliance) closePort(p *port) {
 	}
 	warn("put NIC settings back", a.host.Restore(p.Interface))
 	a.tellPorts()
+}
+
+// sum adds counts by reason into new ones.
+func sum(a, b map[string]uint64) map[string]uint64 {
+	all := make(map[string]uint64, len(a)+len(b))
+	for _, counts := range []map[string]uint64{a, b} {
+		for reason, n := range counts {
+			all[reason] += n
+		}
+	}
+	return all
 }
 
 // warnOnce logs what each try to open a port would find again.

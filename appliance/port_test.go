@@ -83,6 +83,30 @@ func TestReopenedPortKeepsSources(t *testing.T) {
 	until(t, "a packet to the second MAC is taken after the port was opened again", func() bool { return redirected() == 1 })
 }
 
+// What was left to the kernel stays counted when a port is closed and opened again.
+func TestToKernelGoesOn(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	core(t)
+	a, _, _ := launch(t, localsText)
+	foreign := func() uint64 { return a.Ports()[0].ToKernel["foreign_mac"] }
+	data := []byte{2, 0, 0, 0, 0, 7, 2, 0, 0, 0, 0, 2, 8, 0,
+		0x45, 0, 0, 38, 0, 0, 0, 0, 64, 115, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1,
+		0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x88, 0xb5, 0, 0}
+	sendFrom(t, "far0", data)
+	until(t, "a frame to another MAC is counted", func() bool { return foreign() == 1 })
+	a.mu.Lock()
+	a.closePort(a.ports[0])
+	a.mu.Unlock()
+	if n := foreign(); n != 1 {
+		t.Errorf("%d frames counted while the port is closed, want 1", n)
+	}
+	until(t, "the port is open", func() bool { return a.Ports()[0].State == "up" })
+	sendFrom(t, "far0", data)
+	until(t, "both are counted", func() bool { return foreign() == 2 })
+}
+
 // What a worker reports is in the log and in the port's state, also if it concerns no port.
 func TestBugsAreTold(t *testing.T) {
 	if !inNamespace(t) {

@@ -216,12 +216,13 @@ func (a *Appliance) Ports() []api.Port {
 		if p.trunk {
 			v.Spliced = spliced
 		}
+		v.ToKernel = p.passed
 		s, l2cp := p.last, p.l2cp
 		if o := p.opened; o != nil {
 			s = o.rings.Status()
 			if program, err := o.program.Stats(); err == nil {
 				l2cp += program.L2CPDropped
-				v.ToKernel = program.ToKernel()
+				v.ToKernel = sum(p.passed, program.ToKernel())
 			}
 			v.State, v.Ifindex, v.Driver, v.MTU = "up", o.info.Ifindex, o.info.Driver, o.info.MTU
 			if o.down {
