@@ -8,6 +8,7 @@ type Audit struct {
 	Frames     int // in the arena
 	Pool       int // free: in the depot, the workers' caches and the control side's
 	Held       int // with handlers
+	Spare      int // with handlers, free
 	Inbox      int // on the way to another worker
 	Fill       int // in fill rings
 	RX         int // in RX rings
@@ -86,7 +87,7 @@ func (f *Fabric) audit(a *auditor) {
 			pool(frame)
 		}
 	}
-	held := 0
+	held, spare := 0, 0
 	for _, w := range f.workers {
 		for _, b := range append(w.inboxes, w.injected) {
 			if b != nil {
@@ -94,6 +95,9 @@ func (f *Fabric) audit(a *auditor) {
 			}
 		}
 		held += w.handler.Held()
+		if w.maker != nil {
+			spare += w.maker.Spares()
+		}
 	}
 	var owned [1 << 16]int
 	for _, who := range a.owners {
@@ -113,6 +117,8 @@ func (f *Fabric) audit(a *auditor) {
 		case a.seen[frame] != seenNowhere:
 		case who == ownerHeld:
 			a.Held++
+		case who == ownerSpare:
+			a.Spare++
 		case who == ownerKept:
 			a.Quarantine++
 		case who < ownerQueue:
@@ -127,6 +133,9 @@ func (f *Fabric) audit(a *auditor) {
 	}
 	if kept := f.quarantined(); a.Quarantine != kept {
 		a.violation("%d frames are marked as in quarantine, and %d are there", a.Quarantine, kept)
+	}
+	if a.Spare != spare {
+		a.violation("handlers have %d spare frames and say %d", a.Spare, spare)
 	}
 	if a.Held != held {
 		a.violation("handlers hold %d frames and say %d", a.Held, held)

@@ -11,6 +11,7 @@ const (
 	ownerHeld               // with the handler, or in the hands of the worker that feeds it
 	ownerInbox              // on its way to another worker
 	ownerKept               // in quarantine
+	ownerSpare              // with a Maker, free
 	ownerQueue              // the first of two for each queue
 )
 

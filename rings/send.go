@@ -13,8 +13,11 @@ func (w *worker) dispatch(out []Frame) {
 	for _, f := range out {
 		frame := f.Addr >> w.shift
 		if frame >= uint64(len(w.owners)) || w.owners[frame] != ownerHeld {
-			w.fabric.alarm(errNotHeld)
-			continue
+			if frame >= uint64(len(w.owners)) || w.owners[frame] != ownerSpare {
+				w.fabric.alarm(errNotHeld)
+				continue
+			}
+			w.made(f)
 		}
 		w.account(f.In).given.add(1)
 		w.forward(f, true)

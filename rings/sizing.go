@@ -38,7 +38,7 @@ func (s Sizing) Chunks() int {
 	}
 	// Each worker may have a full cache and a batch in hand, and so may the control side.
 	n := (workers + 1) * (cacheSize + s.Batch)
-	n += workers * (s.Held + injectedFrames)
+	n += workers * (s.Held + injectedFrames + spareBatches*s.Batch)
 	n += workers * (workers - 1) * s.Inbox
 	for _, size := range s.Queues {
 		if size == 0 {

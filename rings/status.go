@@ -19,7 +19,7 @@ type PortStatus struct {
 	Error     string // why it is not up
 
 	Received    uint64 // from its RX rings, injected in its name, or dropped by the kernel before we saw them
-	Injected    uint64 // of these: by Inject
+	Injected    uint64 // of these: by Inject, or made by a handler of frames received here
 	Sent        uint64 // received here and handed to a TX ring of any port
 	Held        uint64 // received here and with a handler now
 	Returned    uint64 // received here and given back by a handler: its own drops

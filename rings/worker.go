@@ -32,6 +32,7 @@ type worker struct {
 	fabric   *Fabric
 	handler  Handler
 	spreader Spreader // the handler, if it is one
+	maker    Maker    // likewise
 	clock    clock
 
 	memory []byte
@@ -53,6 +54,7 @@ type worker struct {
 	inboxes   []*inbox  // from each other worker; nil from ourselves
 	outboxes  []*inbox  // to each other worker; nil to ourselves
 	injected  *inbox    // from the control side
+	spares    []uint64  // on their way to the maker
 	starved   bool      // the pool was dry when a fill ring wanted frames
 	polled    []unix.PollFd
 	pollOwner []*socket // by index in polled
@@ -213,6 +215,9 @@ func (w *worker) receive(s *socket, now int64) int {
 func (w *worker) process(in []Frame, now int64) {
 	w.counters.batches.add(1)
 	w.counters.frames.add(uint64(len(in)))
+	if w.maker != nil {
+		w.provide()
+	}
 	w.out = w.handler.Process(w.memory, in, now, w.out[:0])
 	w.dispatch(w.out)
 	if w.handler.Held() > w.held {

@@ -1,0 +1,41 @@
+package rings
+
+// Maker is a Handler that sometimes gives out more frames than it was given. Before each batch the
+// worker fills up its store of free chunks to twice the size of a batch, as far as there are any. What
+// it makes in one of them it gives out like any other frame; counters show it as injected in the name
+// of the frame's In.
+type Maker interface {
+	Handler
+	// Spares tells how many free chunks it has.
+	Spares() int
+	// Supply gives it chunks, by the address of the byte behind their headroom. They are its own
+	// until it gives them out in a frame.
+	Supply(free []uint64)
+}
+
+// spareBatches is how many batches of spare chunks a Maker has.
+const spareBatches = 2
+
+// provide fills a Maker's store.
+func (w *worker) provide() {
+	free := w.spares[:0]
+	for range spareBatches*w.batch - w.maker.Spares() {
+		frame, ok := w.cache.get()
+		if !ok {
+			break
+		}
+		w.owners[frame] = ownerSpare
+		free = append(free, uint64(frame)<<w.shift+headroom)
+	}
+	if len(free) > 0 {
+		w.maker.Supply(free)
+	}
+}
+
+// made takes a frame from the handler that was made in a spare chunk.
+func (w *worker) made(f Frame) {
+	w.owners[f.Addr>>w.shift] = ownerHeld
+	c := w.account(f.In)
+	c.injected.add(1)
+	c.taken.add(1)
+}
