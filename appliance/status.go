@@ -212,7 +212,7 @@ func (a *Appliance) Ports() []api.Port {
 	defer a.mu.Unlock()
 	list := make([]api.Port, 0, len(a.ports))
 	for _, p := range a.ports {
-		v := api.Port{Name: p.Name, Description: p.Description, Interface: p.Interface, Index: int(p.index), State: "waiting", Reason: p.reason}
+		v := api.Port{Name: p.Name, Description: p.Description, Interface: p.Interface, Index: int(p.index), State: "waiting", Reason: p.reason, BusyPoll: p.BusyPoll}
 		if p.trunk {
 			v.Spliced = spliced
 		}

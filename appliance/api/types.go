@@ -145,6 +145,7 @@ type Port struct {
 	State       string            `json:"state"` // up | down | waiting
 	Reason      string            `json:"reason,omitempty"`
 	Mode        string            `json:"mode,omitempty"` // granted: zerocopy | copy | skb
+	BusyPoll    bool              `json:"busy_poll"`      // asked for
 	Driver      string            `json:"driver,omitempty"`
 	MTU         int               `json:"mtu,omitempty"`
 	Queues      []Queue           `json:"queues,omitempty"`
