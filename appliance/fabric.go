@@ -10,8 +10,11 @@ import (
 	"xwire/rings"
 )
 
-// Forwarders tell rings which frames must stay together.
-var _ rings.Spreader = (*pw.Forwarder)(nil)
+// Forwarders tell rings which frames must stay together, and make fragments.
+var (
+	_ rings.Spreader = (*pw.Forwarder)(nil)
+	_ rings.Maker    = (*pw.Forwarder)(nil)
+)
 
 // wideMTU is the largest MTU whose frames, with two tags and any encapsulation, still fit a chunk
 // of 2048 bytes behind its 256 bytes of headroom, in every driver's zero-copy mode too.

@@ -185,12 +185,16 @@ func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMT
 		warn("rx_cookie", "is absent: over IP whoever can forge the peer's address and guess the session id can inject frames")
 	}
 	need := s.CoreMTU(t, 1500)
+	then := "is sent in IP fragments"
+	if s.Oversize == OversizeDrop {
+		then = "is dropped"
+	}
 	switch {
 	case s.Local() && s.MTU != 0 && s.CoreMTU(t, int(s.MTU)) > coreMTU:
-		warn("mtu", "%d does not fit through a core MTU of %d: what is larger than %d is dropped; a core MTU of %d carries it",
-			s.MTU, coreMTU, l2tp.EthMTU(coreMTU, t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec), s.CoreMTU(t, int(s.MTU)))
+		warn("mtu", "%d does not fit through a core MTU of %d: what is larger than %d %s; a core MTU of %d carries it whole",
+			s.MTU, coreMTU, l2tp.EthMTU(coreMTU, t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec), then, s.CoreMTU(t, int(s.MTU)))
 	case rs.MTU < 1500 && need > coreMTU:
-		warn("mtu", "is %d: customers' 1500-byte packets do not fit; a core MTU of %d carries them", rs.MTU, need)
+		warn("mtu", "is %d: what is larger, customers' 1500-byte packets too, %s; a core MTU of %d carries them whole", rs.MTU, then, need)
 	}
 }
 

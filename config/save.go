@@ -123,6 +123,9 @@ func (o tomlWriter) session(t *Tunnel, s *Session) {
 	if s.L2SpecGiven {
 		o.str("l2spec_type", s.L2Spec.String())
 	}
+	if s.Oversize != OversizeFragment {
+		o.str("oversize", s.Oversize.String())
+	}
 	if s.Local() {
 		o.str("interface_name", s.InterfaceName)
 		if s.MTU != 0 {

@@ -21,6 +21,7 @@ type Session struct {
 	RxCookies     [2]l2tp.Cookie // the first RxCookieCount are accepted
 	RxCookieCount uint8
 	L2Spec        l2tp.Sublayer
+	Oversize      Oversize
 	L2SpecGiven   bool // by the session or by [defaults.session]
 	Enabled       bool
 }
@@ -85,6 +86,10 @@ func (s *Session) set(r *reader, key string, v any) {
 				return
 			}
 			s.MTU = uint16(n)
+		}
+	case "oversize":
+		if i, ok := r.enum(key, v, oversizes[:]...); ok {
+			s.Oversize = Oversize(i)
 		}
 	case "cookie_file":
 		// Read by the loader, which knows the files.

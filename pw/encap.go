@@ -256,7 +256,8 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 		addr, n = retagEncap(mem, addr, n, d)
 	}
 	l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n
-	if l3len > h.mtu {
+	oversize := l3len > h.mtu
+	if oversize && d.oversize != OversizeFragment || l3len > maxMTU {
 		c.txErrors.add(1)
 		f.drop(fr, DropOversize)
 		return
@@ -295,6 +296,12 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 	room := uint32(encapWindow - e)
 	fr.Addr = addr - uint64(room)
 	fr.Len = n + room
+	fr.Out = h.port
+	if oversize && !f.fragment(mem, fr, t.class.ip6(), uint32(h.len)+2, h.mtu) {
+		c.txErrors.add(1)
+		f.drop(fr, DropOversize)
+		return
+	}
 	c.txPackets.add(1)
 	c.txBytes.add(bytes)
 	f.forward(fr, h.port)

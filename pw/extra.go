@@ -81,6 +81,7 @@ func (f *Forwarder) move(fr *Frame) {
 		return
 	}
 	f.emit(*fr)
+	f.emitMade(fr.Addr)
 	fr.Out = gone
 }
 

@@ -47,6 +47,11 @@ type Forwarder struct {
 
 	emitted []Frame // of sessions with an extra, in the order in which they leave
 
+	spare  []uint64 // free chunks to make frames in
+	made   []madeFrame
+	woven  []Frame
+	fragID uint32
+
 	counters     array[sessionCounters] // by SessionID
 	invalid      array[counter]         // by TunnelID
 	portCounters [MaxPorts]portCounters
@@ -92,7 +97,11 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 		worker:   worker,
 		ipIDStep: step,
 		// Identifications of different workers differ in their low bits.
-		ipID: uint16(rand.Uint32())&^(step-1) | uint16(worker)&(step-1),
+		ipID:   uint16(rand.Uint32())&^(step-1) | uint16(worker)&(step-1),
+		fragID: rand.Uint32()&^uint32(step-1) | uint32(worker)&uint32(step-1),
+		spare:  make([]uint64, 0, 8*burst),
+		made:   make([]madeFrame, 0, 8*burst),
+		woven:  make([]Frame, 0, 8*burst),
 	}
 }
 
@@ -125,6 +134,9 @@ func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Fr
 	}
 	if len(f.emitted) > 0 {
 		out = f.settle(out, n)
+	}
+	if len(f.made) > 0 {
+		out = f.weave(out, n)
 	}
 	f.epoch.leave()
 	return out

@@ -30,7 +30,7 @@ type session struct {
 	decapOp     uint8
 	kinds       uint8 // VLANKind | PWKind<<3 | default sublayer<<5 | PWEthVLAN<<6
 	rxCookies   uint8 // how many
-	_           uint8
+	oversize    Oversize
 }
 
 const (
@@ -64,6 +64,8 @@ func (d *session) describe(spec *SessionSpec, tunnel uint32, slot SessionID) {
 		pwVID:  spec.AC.PW.VID,
 		stpid:  spec.AC.STPID,
 		kinds:  uint8(spec.AC.VLAN.Kind) | uint8(spec.AC.PW.Kind)<<3,
+
+		oversize: spec.Oversize,
 	}
 	switch spec.AC.VLAN.Kind {
 	case VLANAll, VLANUntagged:
@@ -111,6 +113,7 @@ func (d *session) spec() SessionSpec {
 		PSID:          binary.BigEndian.Uint32(part),
 		RxCookieCount: int(d.rxCookies),
 		Type:          l2tp.PWEth,
+		Oversize:      d.oversize,
 		AC: Attachment{
 			Port:  d.port,
 			VLAN:  VLANMatch{Kind: d.vlanKind()},

@@ -50,6 +50,7 @@ type SessionSpec struct {
 	Sublayer      l2tp.Sublayer
 	Type          l2tp.PWType // PWEth or PWEthVLAN
 	AC            Attachment
+	Oversize      Oversize
 }
 
 // Attachment is the customer's side of a session.
@@ -163,6 +164,8 @@ func (s *SessionSpec) check() error {
 		return fmt.Errorf("rx cookies of %d and %d bytes: must be of one length", s.RxCookies[0].Len(), s.RxCookies[1].Len())
 	case s.Sublayer > l2tp.SublayerDefault:
 		return fmt.Errorf("l2spec type %v: must be none or default", s.Sublayer)
+	case s.Oversize > OversizeDrop:
+		return fmt.Errorf("oversize %d: must be fragment or drop", s.Oversize)
 	case s.Type != l2tp.PWEth && s.Type != l2tp.PWEthVLAN:
 		return fmt.Errorf("pseudowire type %v: must be eth or vlan", s.Type)
 	}

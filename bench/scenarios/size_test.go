@@ -28,6 +28,7 @@ func TestOversize(t *testing.T) {
 			w := pair(t, shape{CoreMTU: 1500})
 			x := c.x
 			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
+			x.ofSession = "oversize = \"drop\"\n"
 			boxes := [2]*lab.Box{w.start(t, 0, config(0, &x)), w.start(t, 1, config(1, &x))}
 			largest := 1500 - c.overhead
 			for from := range 2 {

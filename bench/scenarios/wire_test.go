@@ -14,16 +14,17 @@ import (
 // wire is one pseudowire between the boxes of a world. What is an array belongs to
 // box 0 and box 1; the configuration of each follows from it.
 type wire struct {
-	name     string
-	udp, six bool
-	port     [2]uint16 // UDP; 0: 1701
-	sid      [2]uint32
-	cookie   [2]string // what the box accepts, in hex
-	sublayer string    // "": none
-	kind     string    // "": eth
-	vlan     [2]string
-	pwVLAN   [2]string // "": keep
-	more     string    // further keys of the tunnel
+	name      string
+	udp, six  bool
+	port      [2]uint16 // UDP; 0: 1701
+	sid       [2]uint32
+	cookie    [2]string // what the box accepts, in hex
+	sublayer  string    // "": none
+	kind      string    // "": eth
+	vlan      [2]string
+	pwVLAN    [2]string // "": keep
+	more      string    // further keys of the tunnel
+	ofSession string    // and of the session
 }
 
 func (w *wire) addr(i int) netip.Addr {
@@ -60,6 +61,7 @@ func (w *wire) toml(i int) string {
 	fmt.Fprintf(&b, "[tunnel.%s.session.s]\npseudowire = %q\nsid = %d\npsid = %d\nl2spec_type = %q\n",
 		w.name, orElse(w.kind, "eth"), w.sid[i], w.sid[1-i], orElse(w.sublayer, "none"))
 	fmt.Fprintf(&b, "attach = \"ac0\"\nvlan = %q\npw_vlan = %q\n", w.vlan[i], orElse(w.pwVLAN[i], "keep"))
+	b.WriteString(w.ofSession)
 	if c := w.cookie[1-i]; c != "" {
 		fmt.Fprintf(&b, "tx_cookie = %q\n", c)
 	}
