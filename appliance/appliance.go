@@ -61,7 +61,8 @@ type Appliance struct {
 	mu        sync.Mutex
 	ports     []*port // by index
 	tunnels   []tunnel
-	sessions  []session // of a tunnel, next to each other
+	sessions  []session           // of a tunnel, next to each other
+	switched  map[*session]string // of those attached to a session: its tunnel/session
 	targets   map[nexthop.Key]*target
 	lost      map[string]bool // local interfaces that have gone, by name
 	retryLost time.Time       // not before

@@ -16,8 +16,8 @@ const hugePagesFrom = 10_000
 // collapseHeap has the kernel put this process's private memory together in pages of 2 MiB, and
 // returns how many bytes it did that for. The tables of 100,000 sessions lie on ten thousand pages
 // of 4 KiB, and then finding a page costs a worker as much as reading what is on it. What is not
-// nearly full stays as it is: a huge page has all of its memory. Kernels before 6.1, and
-// those whose transparent_hugepage/enabled is never, do nothing.
+// full stays as it is: a huge page has all of its memory. Kernels before 6.1, and those whose
+// transparent_hugepage/enabled is never, do nothing.
 func collapseHeap() (int, error) {
 	const huge = 2 << 20
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -39,7 +39,7 @@ func collapseHeap() (int, error) {
 		for i := 0; i < len(entries); i += 8 {
 			n += int(binary.NativeEndian.Uint64(entries[i:]) >> 63)
 		}
-		return 16*n >= 15*len(entries)/8
+		return n == len(entries)/8
 	}
 	done := 0
 	for line := range strings.Lines(string(maps)) {

@@ -26,12 +26,11 @@ type tunnel struct {
 type session struct {
 	name, description string
 	local             string // the interface's name, "" with a port or a session
-	switched          string // tunnel/session, "" with a port or an interface
-	pwvlan            string
 	reason            string // why it is not in the table
 	id                pw.SessionID
 	tunnel            int32
 	mtu               uint16
+	pwvlan            config.PWVLAN
 	enabled, standing bool
 }
 
@@ -90,6 +89,7 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 		total += len(cfg.Tunnels[i].Sessions)
 	}
 	a.sessions = make([]session, 0, total)
+	a.switched = make(map[*session]string)
 	for i := range cfg.Tunnels {
 		c := &cfg.Tunnels[i]
 		t := &a.tunnels[i]
@@ -97,15 +97,16 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 		for j := range c.Sessions {
 			sc := &c.Sessions[j]
 			s := session{name: sc.Name, description: sc.Description, tunnel: int32(i), enabled: sc.Enabled && c.Enabled,
-				pwvlan: sc.PWVLAN.String(), mtu: sc.MTU}
+				pwvlan: sc.PWVLAN, mtu: sc.MTU}
 			spec := pw.SessionSpec{
 				Tunnel: t.id, SID: sc.SID, PSID: sc.PSID, TxCookie: sc.TxCookie,
 				Sublayer: sc.L2Spec, Type: sc.Pseudowire, Oversize: pw.Oversize(sc.Oversize),
 			}
 			spec.RxCookies, spec.RxCookieCount = sc.RxCookies, int(sc.RxCookieCount)
+			switched := ""
 			switch {
 			case sc.Switched():
-				s.switched = sc.Attach
+				switched = sc.Attach
 				spec.AC = pw.Attachment{Port: pw.NoPort}
 			case sc.Local():
 				s.local = sc.InterfaceName
@@ -128,6 +129,9 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 				}
 			}
 			a.sessions = append(a.sessions, s)
+			if switched != "" {
+				a.switched[&a.sessions[len(a.sessions)-1]] = switched
+			}
 		}
 	}
 	a.joinSessions()
@@ -136,23 +140,17 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 
 // joinSessions joins the sessions that are attached to each other.
 func (a *Appliance) joinSessions() {
-	var byName map[string]*session
-	for i := range a.sessions {
-		s := &a.sessions[i]
-		if s.switched == "" || !s.standing {
+	byName := make(map[string]*session, len(a.switched))
+	for s := range a.switched {
+		byName[a.tunnels[s.tunnel].name+"/"+s.name] = s
+	}
+	for s, other := range a.switched {
+		if !s.standing {
 			continue
 		}
-		if byName == nil {
-			byName = make(map[string]*session)
-			for j := range a.sessions {
-				if o := &a.sessions[j]; o.switched != "" {
-					byName[a.tunnels[o.tunnel].name+"/"+o.name] = o
-				}
-			}
-		}
-		o := byName[s.switched]
+		o := byName[other]
 		if o == nil || !o.standing {
-			s.reason = "session " + s.switched + " does not stand"
+			s.reason = "session " + other + " does not stand"
 			continue
 		}
 		if err := a.table.Join(s.id, o.id); err != nil {

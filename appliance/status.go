@@ -145,7 +145,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 	t := &a.tunnels[s.tunnel]
 	v := api.Session{
 		Name: s.name, Tunnel: t.name, Description: s.description, Enabled: s.enabled, TunnelID: t.tid, PeerTunnelID: t.ptid,
-		Interface: s.local, PWVLAN: s.pwvlan, MTU: int(s.mtu), State: "disabled", CookieFrames: []uint64{},
+		Interface: s.local, PWVLAN: s.pwvlan.String(), MTU: int(s.mtu), State: "disabled", CookieFrames: []uint64{},
 	}
 	if !s.standing {
 		if s.enabled {
@@ -177,9 +177,10 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		v.Suspicion = a.table.Suspicion(s.id).String()
 	}
 	v.State, v.Reason = "waiting", a.circuitReason(s, &spec)
+	other, switched := a.switched[s]
 	switch {
-	case s.switched != "":
-		v.Switched, v.PWVLAN = s.switched, ""
+	case switched:
+		v.Switched, v.PWVLAN = other, ""
 	case s.local == "":
 		v.Port, v.VLAN = a.ports[spec.AC.Port].Name, spec.AC.VLAN.String()
 	}
@@ -195,7 +196,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 
 // circuitReason tells why a session's attachment circuit cannot be used, or "".
 func (a *Appliance) circuitReason(s *session, spec *pw.SessionSpec) string {
-	if s.switched != "" || s.reason != "" {
+	if _, switched := a.switched[s]; switched || s.reason != "" {
 		return s.reason
 	}
 	p := a.ports[spec.AC.Port]

@@ -22,8 +22,8 @@ func (b *benchVeth) inGuest(cmd *cobra.Command) error {
 	if err := vm.Prepare(cmd.Context()); err != nil {
 		return fmt.Errorf("bench veth: %w", err)
 	}
-	// Progress goes to the guest's standard error, and nowhere: both ends share one output.
-	command := []string{"/bin/sh", "-c", `exec "$0" "$@" 2>/dev/null`, self, "bench", "veth"}
+	// Both outputs of a guest are one: progress is told only when it fails.
+	command := []string{"/bin/sh", "-c", `"$0" "$@" 2>/run/progress || { s=$?; cat /run/progress; exit $s; }`, self, "bench", "veth"}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Name == "vm" {
 			return
