@@ -100,7 +100,7 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 				pwvlan: sc.PWVLAN, mtu: sc.MTU}
 			spec := pw.SessionSpec{
 				Tunnel: t.id, SID: sc.SID, PSID: sc.PSID, TxCookie: sc.TxCookie,
-				Sublayer: sc.L2Spec, Type: sc.Pseudowire, Oversize: pw.Oversize(sc.Oversize),
+				Sublayer: sc.L2Spec, Type: sc.Pseudowire, Oversize: oversize(sc.Oversize),
 			}
 			spec.RxCookies, spec.RxCookieCount = sc.RxCookies, int(sc.RxCookieCount)
 			switched := ""
@@ -158,6 +158,13 @@ func (a *Appliance) joinSessions() {
 			a.log.Error("session waits", "tunnel", a.tunnels[s.tunnel].name, "session", s.name, "error", err)
 		}
 	}
+}
+
+func oversize(o config.Oversize) pw.Oversize {
+	if o == config.OversizeFragment {
+		return pw.OversizeFragment
+	}
+	return pw.OversizeDrop
 }
 
 // vlanMatch and pwTags put the configuration's words into the table's.

@@ -5,10 +5,10 @@ type Oversize uint8
 
 // In the order of the key's values.
 const (
-	OversizeFragment Oversize = iota
-	OversizeDrop
+	OversizeDrop Oversize = iota
+	OversizeFragment
 )
 
-var oversizes = [...]string{"fragment", "drop"}
+var oversizes = [...]string{"drop", "fragment"}
 
 func (o Oversize) String() string { return oversizes[o] }

@@ -123,7 +123,7 @@ func (o tomlWriter) session(t *Tunnel, s *Session) {
 	if s.L2SpecGiven {
 		o.str("l2spec_type", s.L2Spec.String())
 	}
-	if s.Oversize != OversizeFragment {
+	if s.Oversize != OversizeDrop {
 		o.str("oversize", s.Oversize.String())
 	}
 	if s.Local() {

@@ -102,11 +102,14 @@ func (l *lab) has(kind string) bool {
 
 func (l *lab) index(dev string) int {
 	l.t.Helper()
-	n, err := strconv.Atoi(strings.SplitN(l.ip("-o link show %s", dev), ":", 2)[0])
-	if err != nil {
-		l.t.Fatal(err)
+	out := l.ip("-o link show %s", dev)
+	for line := range strings.Lines(out) { // ip may warn of the other end's namespace before
+		if n, err := strconv.Atoi(strings.SplitN(line, ":", 2)[0]); err == nil {
+			return n
+		}
 	}
-	return n
+	l.t.Fatalf("no index of %s in %q", dev, out)
+	return 0
 }
 
 func (l *lab) mac(ns, dev string) string {

@@ -28,7 +28,6 @@ func TestOversize(t *testing.T) {
 			w := pair(t, shape{CoreMTU: 1500})
 			x := c.x
 			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
-			x.ofSession = "oversize = \"drop\"\n"
 			boxes := [2]*lab.Box{w.start(t, 0, config(0, &x)), w.start(t, 1, config(1, &x))}
 			largest := 1500 - c.overhead
 			for from := range 2 {
@@ -65,6 +64,7 @@ func TestOuterFragments(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			w := pair(t, shape{CoreMTU: 1500})
 			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
+			x.ofSession = "oversize = \"fragment\"\n"
 			boxes := [2]*lab.Box{w.start(t, 0, config(0, x)), w.start(t, 1, config(1, x))}
 			for from := range 2 {
 				before := portOf(t, boxes[1-from], "core0").ToKernel["fragment"]
