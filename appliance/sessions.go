@@ -100,7 +100,7 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 				pwvlan: sc.PWVLAN, mtu: sc.MTU}
 			spec := pw.SessionSpec{
 				Tunnel: t.id, SID: sc.SID, PSID: sc.PSID, TxCookie: sc.TxCookie,
-				Sublayer: sc.L2Spec, Type: sc.Pseudowire, Oversize: oversize(sc.Oversize),
+				Sublayer: sc.L2Spec, Type: sc.Pseudowire, Oversize: oversize(sc.Oversize), MSS: int(sc.MSSClamp),
 			}
 			spec.RxCookies, spec.RxCookieCount = sc.RxCookies, int(sc.RxCookieCount)
 			switched := ""

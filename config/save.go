@@ -126,6 +126,12 @@ func (o tomlWriter) session(t *Tunnel, s *Session) {
 	if s.Oversize != OversizeDrop {
 		o.str("oversize", s.Oversize.String())
 	}
+	switch {
+	case s.MSSClamp == MSSByPath:
+		o.raw("mss_clamp", "true")
+	case s.MSSClamp != 0:
+		o.id("mss_clamp", uint32(s.MSSClamp))
+	}
 	if s.Local() {
 		o.str("interface_name", s.InterfaceName)
 		if s.MTU != 0 {

@@ -22,7 +22,8 @@ type Session struct {
 	RxCookieCount uint8
 	L2Spec        l2tp.Sublayer
 	Oversize      Oversize
-	L2SpecGiven   bool // by the session or by [defaults.session]
+	MSSClamp      int32 // largest MSS; MSSByPath: what fits the path; 0: anything
+	L2SpecGiven   bool  // by the session or by [defaults.session]
 	Enabled       bool
 }
 
@@ -91,6 +92,8 @@ func (s *Session) set(r *reader, key string, v any) {
 		if i, ok := r.enum(key, v, oversizes[:]...); ok {
 			s.Oversize = Oversize(i)
 		}
+	case "mss_clamp":
+		s.MSSClamp = r.mssClamp(key, v)
 	case "cookie_file":
 		// Read by the loader, which knows the files.
 		if f, ok := r.str(key, v); ok && f == "" {

@@ -12,10 +12,11 @@ const opExtra = 1 << 7
 type extra struct {
 	record uint32 // of the session, as published
 	joined uint32 // SessionID of the other session of a switched pair; 0: none
+	mss    int    // as SessionSpec.MSS
 }
 
 // wanted tells whether there is anything in it.
-func (e *extra) wanted() bool { return e.joined != 0 }
+func (e *extra) wanted() bool { return e.joined != 0 || e.mss != 0 }
 
 var noExtra extra
 
@@ -100,6 +101,9 @@ func (f *Forwarder) settle(out []Frame, n int) []Frame {
 
 // encapExtra encapsulates a frame of a session with an extra.
 func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
+	if e := f.table.extraOf(d.slot); e.mss != 0 {
+		f.clampFor(bytesOf(mem, fr), d, e)
+	}
 	f.encap(mem, fr, d)
 	f.move(fr)
 }
@@ -118,6 +122,9 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 		f.countRx(l, d, t, c)
 		fr.Addr += uint64(l.at) + uint64(d.rxLen)
 		fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
+		if e.mss != 0 {
+			f.clampFor(bytesOf(mem, fr), d, e)
+		}
 		if e.joined != 0 {
 			why = f.cross(mem, fr, e, now)
 		} else {

@@ -152,7 +152,7 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 	}
 	id := t.takeSlot()
 	d.slot = id
-	record := t.newSession(&d, extra{})
+	record := t.newSession(&d, extra{mss: spec.MSS})
 	*t.slots.at(id) = sessionSlot{record: record, next: tun.first, tunnel: spec.Tunnel}
 	if tun.first != 0 {
 		t.slots.at(tun.first).prev = id
@@ -201,6 +201,7 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 		return fmt.Errorf("set session %d: %w", id, err)
 	}
 	e := t.extraNow(t.sessions.at(slot.record))
+	e.mss = spec.MSS
 	if e.joined != 0 && d.port != NoPort {
 		t.part(id)
 		e.joined = 0
@@ -294,6 +295,7 @@ func (t *Table) Session(id SessionID) (SessionSpec, bool) {
 	}
 	s := t.sessions.at(slot.record).spec()
 	s.Tunnel = slot.tunnel
+	s.MSS = t.extraNow(t.sessions.at(slot.record)).mss
 	return s, true
 }
 

@@ -51,6 +51,7 @@ type SessionSpec struct {
 	Type          l2tp.PWType // PWEth or PWEthVLAN
 	AC            Attachment
 	Oversize      Oversize
+	MSS           int // most that a TCP SYN inside may announce; MSSByPath: what the path leaves; 0: anything
 }
 
 // Attachment is the customer's side of a session.
@@ -164,6 +165,8 @@ func (s *SessionSpec) check() error {
 		return fmt.Errorf("rx cookies of %d and %d bytes: must be of one length", s.RxCookies[0].Len(), s.RxCookies[1].Len())
 	case s.Sublayer > l2tp.SublayerDefault:
 		return fmt.Errorf("l2spec type %v: must be none or default", s.Sublayer)
+	case s.MSS < MSSByPath || s.MSS > 65535:
+		return fmt.Errorf("MSS %d: must be 1 to 65535, or by path", s.MSS)
 	case s.Oversize > OversizeDrop:
 		return fmt.Errorf("oversize %d: must be fragment or drop", s.Oversize)
 	case s.Type != l2tp.PWEth && s.Type != l2tp.PWEthVLAN:

@@ -1,0 +1,142 @@
+package pw
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"xwire/l2tp"
+)
+
+// tcpFrame is a TCP segment with these flags and options, padded, in a frame with n tags. Its checksum
+// is right.
+func tcpFrame(ip6 bool, tags int, flags byte, options ...byte) []byte {
+	for len(options)%4 != 0 {
+		options = append(options, 0)
+	}
+	tcp := make([]byte, 20, 80)
+	binary.BigEndian.PutUint32(tcp, 0x12345678)
+	tcp[12], tcp[13] = byte(5+len(options)/4)<<4, flags
+	tcp = append(append(tcp, options...), "some data"...)
+	b := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1}, bytes.Repeat([]byte{0x81, 0, 0, 7}, tags)...)
+	if ip6 {
+		ip := make([]byte, 40)
+		l2tp.IPv6(ip).Encode(&l2tp.IPv6Fields{PayloadLen: uint16(len(tcp)), NextHeader: 6, Src: [16]byte{1}, Dst: [16]byte{2}})
+		binary.BigEndian.PutUint16(tcp[16:], ^l2tp.Sum(l2tp.AddSum(l2tp.PseudoSum(ip[8:24], ip[24:40], 6), uint16(len(tcp))), tcp))
+		return append(append(append(b, 0x86, 0xdd), ip...), tcp...)
+	}
+	ip := make([]byte, 20)
+	l2tp.IPv4(ip).Encode(&l2tp.IPv4Fields{TotalLen: uint16(20 + len(tcp)), TTL: 9, Protocol: 6, Src: [4]byte{1}, Dst: [4]byte{2}})
+	binary.BigEndian.PutUint16(tcp[16:], ^l2tp.Sum(l2tp.AddSum(l2tp.PseudoSum(ip[12:16], ip[16:20], 6), uint16(len(tcp))), tcp))
+	return append(append(append(b, 8, 0), ip...), tcp...)
+}
+
+// tcpSum is 0xffff for a frame of tcpFrame whose checksum is right.
+func tcpSum(frame []byte, ip6 bool, tags int) uint16 {
+	ip := frame[14+4*tags:]
+	if ip6 {
+		return l2tp.Sum(l2tp.AddSum(l2tp.PseudoSum(ip[8:24], ip[24:40], 6), uint16(len(ip)-40)), ip[40:])
+	}
+	return l2tp.Sum(l2tp.AddSum(l2tp.PseudoSum(ip[12:16], ip[16:20], 6), uint16(len(ip)-20)), ip[20:])
+}
+
+// mss is what a frame announces; 0: nothing.
+func mss(frame []byte) int {
+	if i := bytes.Index(frame[34:], []byte{2, 4}); i >= 0 {
+		return int(u16(frame[34+i+2:]))
+	}
+	return 0
+}
+
+func TestClamp(t *testing.T) {
+	const syn, ack = 2, 16
+	of1460 := []byte{2, 4, 1460 >> 8, 1460 & 255}
+	for _, tt := range []struct {
+		name    string
+		ip6     bool
+		tags    int
+		flags   byte
+		options []byte
+		mtu, to int
+		want    int
+	}{
+		{name: "by path", flags: syn, options: of1460, mtu: 1446, want: 1406},
+		{name: "by path over IPv6", ip6: true, flags: syn, options: of1460, mtu: 1446, want: 1386},
+		{name: "SYN and ACK", flags: syn | ack, options: of1460, mtu: 1446, want: 1406},
+		{name: "in two tags", tags: 2, flags: syn, options: of1460, mtu: 1446, want: 1406},
+		{name: "to a number", flags: syn, options: of1460, to: 1000, want: 1000},
+		{name: "low enough", flags: syn, options: of1460, mtu: 1500, want: 1460},
+		{name: "no SYN", flags: ack, options: of1460, mtu: 1446, want: 1460},
+		{name: "at an odd place", flags: syn, options: append([]byte{1}, of1460...), mtu: 1446, want: 1406},
+		{name: "behind others", flags: syn, options: append([]byte{4, 2, 3, 3, 7, 8, 10, 9, 9, 9, 9, 9, 9, 9, 9}, of1460...), mtu: 1446, want: 1406},
+		{name: "behind the end", flags: syn, options: append([]byte{0, 0, 0, 0}, of1460...), mtu: 1446, want: 1460},
+		{name: "behind a wrong length", flags: syn, options: append([]byte{3, 0, 0, 0}, of1460...), mtu: 1446, want: 1460},
+		{name: "no option", flags: syn, mtu: 1446},
+		{name: "a path of nothing", flags: syn, options: of1460, mtu: 40, want: 536},
+		{name: "a path of nothing over IPv6", ip6: true, flags: syn, options: of1460, mtu: 40, want: 1220},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := tcpFrame(tt.ip6, tt.tags, tt.flags, tt.options...)
+			if tcpSum(b, tt.ip6, tt.tags) != 0xffff {
+				t.Fatal("the test's own checksum is wrong")
+			}
+			clamp(b, tt.mtu, tt.to)
+			if got := mss(b[4*tt.tags:]); got != tt.want {
+				t.Errorf("MSS %d, want %d", got, tt.want)
+			}
+			if sum := tcpSum(b, tt.ip6, tt.tags); sum != 0xffff {
+				t.Errorf("checksum is wrong: %#x", sum)
+			}
+		})
+	}
+}
+
+// A session clamps in both directions, by what its own path leaves, and no other does.
+func TestClampOfSession(t *testing.T) {
+	for _, c := range []struct {
+		mss, want int
+	}{{0, 1460}, {MSSByPath, 1500 - 20 - 12 - 14 - 40}, {1200, 1200}} {
+		t.Run(fmt.Sprint(c.mss), func(t *testing.T) {
+			near, far := sizeBox(t, ip4, 1500, OversizeFragment)
+			spec, _ := near.table.Session(1)
+			spec.MSS = c.mss
+			if err := near.table.SetSession(1, spec); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := near.table.Session(1); got != spec {
+				t.Errorf("reads back as %+v, want %+v", got, spec)
+			}
+			syn := tcpFrame(false, 0, 2, 2, 4, 1460>>8, 1460&255)
+			for range 3 {
+				_, packet := near.one(1, syn)
+				if out, got := far.one(0, packet); out != 1 || mss(got) != c.want || tcpSum(got, false, 0) != 0xffff {
+					t.Fatalf("encap: MSS %d, want %d; out of %d", mss(got), c.want, out)
+				}
+				_, packet = far.one(1, syn)
+				if out, got := near.one(0, packet); out != 1 || mss(got) != c.want || tcpSum(got, false, 0) != 0xffff {
+					t.Fatalf("decap: MSS %d, want %d; out of %d", mss(got), c.want, out)
+				}
+			}
+			assertNoAllocs(t, near, 1, 256, syn)
+		})
+	}
+}
+
+func FuzzClamp(f *testing.F) {
+	f.Add(tcpFrame(false, 1, 2, 2, 4, 5, 0xb4), 1400)
+	f.Add(tcpFrame(true, 0, 2, 1, 2, 4, 5, 0xb4), 1400)
+	f.Fuzz(func(t *testing.T, frame []byte, mtu int) {
+		before := bytes.Clone(frame)
+		clamp(frame, mtu, 0)
+		changed := 0
+		for i := range frame {
+			if frame[i] != before[i] {
+				changed++
+			}
+		}
+		if changed > 4 {
+			t.Errorf("%d bytes changed, at most an MSS and a checksum may", changed)
+		}
+	})
+}
