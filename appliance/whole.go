@@ -61,7 +61,7 @@ func (a *Appliance) takeWholes(ctx context.Context) error {
 	}
 	a.mu.Unlock()
 	var readers sync.WaitGroup
-	defer readers.Wait()
+	var sockets []*rawip.Socket
 	for _, ip6 := range []bool{false, true} {
 		for _, proto := range []byte{l2tp.ProtoL2TP, l2tp.ProtoUDP} {
 			s, err := rawip.Open(ip6, proto, rawip.DataMessages(ip6, proto))
@@ -69,12 +69,16 @@ func (a *Appliance) takeWholes(ctx context.Context) error {
 				a.log.Warn("packets that come in fragments are lost", "ipv6", ip6, "error", err)
 				continue
 			}
-			defer context.AfterFunc(ctx, func() { s.Close() })()
+			sockets = append(sockets, s)
 			w := &wholes{a: a, targets: targets, under: map[int][]int{}}
 			readers.Go(func() { w.read(s) })
 		}
 	}
 	<-ctx.Done()
+	for _, s := range sockets {
+		s.Close() // ends its reader
+	}
+	readers.Wait()
 	return nil
 }
 
