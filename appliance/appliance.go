@@ -57,8 +57,6 @@ type Appliance struct {
 	fabric   *rings.Fabric
 	arena    *rings.Arena
 
-	wholes wholeCounts
-
 	// mu guards all below. Workers never take it.
 	mu        sync.Mutex
 	ports     []*port // by index
@@ -210,7 +208,6 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 		}
 	}
 	start("workers", a.fabric.Run)
-	start("packets that come in fragments", a.takeWholes)
 	return nil
 }
 

@@ -32,8 +32,6 @@ const (
 var (
 	quarantine = prometheus.NewDesc("xwire_arena_quarantine_frames", "Frames out of use because drivers of closed ports did not let go of them.", nil, nil)
 
-	reassembled = prometheus.NewDesc("xwire_reassembled_packets_total", "Packets of tunnels that came in fragments: forwarded, or not, by what became of them.", []string{"result"}, nil)
-
 	buildInfo = prometheus.NewDesc("xwire_build_info", "Always 1; the labels tell the version.", []string{"version"}, nil)
 
 	sessionMetrics = func() []metric[api.Session] {
@@ -130,7 +128,6 @@ type collector struct {
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- buildInfo
 	ch <- quarantine
-	ch <- reassembled
 	ch <- portDrops
 	ch <- portToKernel
 	ch <- spliceDrops
@@ -151,9 +148,6 @@ func describe[T any](ch chan<- *prometheus.Desc, ms []metric[T]) {
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(buildInfo, gauge, 1, c.a.o.Version)
 	ch <- prometheus.MustNewConstMetric(quarantine, gauge, float64(c.a.fabric.Quarantined()))
-	for result, n := range c.a.wholes.byResult() {
-		ch <- prometheus.MustNewConstMetric(reassembled, counter, float64(n), result)
-	}
 	for _, t := range c.a.Tunnels() {
 		send(ch, tunnelMetrics, &t, t.Name)
 	}

@@ -51,44 +51,6 @@ func TestOversize(t *testing.T) {
 	}
 }
 
-// TestOuterFragments carries customers' full frames through a core that has no room for the headers:
-// every packet leaves in two fragments, and the far end's kernel puts them together.
-func TestOuterFragments(t *testing.T) {
-	const count = 400
-	for _, x := range []*wire{
-		{name: "ip4"},
-		{name: "ip6", six: true, sublayer: "default"},
-		{name: "udp4", udp: true, cookie: [2]string{"01020304", "01020304"}},
-		{name: "udp6", udp: true, six: true},
-	} {
-		t.Run(x.name, func(t *testing.T) {
-			w := pair(t, shape{CoreMTU: 1500})
-			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
-			x.ofSession = "oversize = \"fragment\"\n"
-			boxes := [2]*lab.Box{w.start(t, 0, config(0, x)), w.start(t, 1, config(1, x))}
-			for from := range 2 {
-				before := portOf(t, boxes[1-from], "core0").ToKernel["fragment"]
-				run := nextRun()
-				sink, err := w.sites[1-from].ReceiveStream("eth0", run)
-				must(t, err)
-				defer sink.Close()
-				_, err = w.sites[from].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: count, Rate: 2000,
-					Sizes: []int{60, 1514, 1513}, Dst: stations[1-from], Src: stations[from]})
-				must(t, err)
-				if r := sink.Wait(t.Context(), count, time.Second); r.Received != count || r.Torn+r.Duplicates != 0 {
-					t.Errorf("from site %d: sent %d, %v; the far core port %+v", from, count, r, portOf(t, boxes[1-from], "core0"))
-				}
-				if n := portOf(t, boxes[1-from], "core0").ToKernel["fragment"] - before; n < count {
-					t.Errorf("from site %d: %d fragments came, want %d or more", from, n, count)
-				}
-				if c := sessionOf(t, boxes[from], x.session()); c.TxErrors+c.RxErrors != 0 {
-					t.Errorf("site %d counts %+v", from, c)
-				}
-			}
-		})
-	}
-}
-
 // TestOversizeAC: what the access port of the far end cannot send is dropped there, and counted.
 func TestOversizeAC(t *testing.T) {
 	w := pair(t, shape{CoreMTU: 2000})

@@ -19,6 +19,7 @@ func TestKernelL2TP(t *testing.T) {
 			cases := []string{"encap", "decap", "l2tpeth-encap", "l2tpeth-decap"}
 			c := small(t, cases...)
 			c.Encap = encap
+			c.Window = 200 * time.Millisecond // an emulated CPU is slow, and this one has two things to do
 			r, err := Run(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
