@@ -148,11 +148,11 @@ func (f *Forwarder) encapSlowly(mem []byte, fr *Frame, d *session, record uint32
 	learn := record == f.lastEncap && fr.Len >= streakMin
 	f.lastEncap = record
 	if !learn {
-		f.encap(mem, fr, d)
+		f.encap(mem, fr, d, &noExtra)
 		return
 	}
 	tags := binary.LittleEndian.Uint64(mem[fr.Addr+12:])
-	if f.encap(mem, fr, d); fr.Out != NoPort {
+	if f.encap(mem, fr, d, &noExtra); fr.Out != NoPort {
 		f.learnEncap(fr, d, tags)
 	}
 }
@@ -236,8 +236,9 @@ func (w *window) write(d *session, t *tunnel, h *nextHop) {
 // word copies eight bytes.
 func word(dst, src []byte) { binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)) }
 
-// encap writes the outer headers before the frame and points it to them.
-func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
+// encap writes the outer headers before the frame and points it to them. What the session's extra
+// changes in them it changes between the headers' lengths and what is computed over all of it.
+func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	c := f.counters.at(d.slot)
 	addr, n := fr.Addr, fr.Len
 	if addr%minChunk < encapRoom {
@@ -265,9 +266,9 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 
 	r := (*window)(mem[addr-encapWindow : addr])
 	r.write(d, t, h)
-	e := encapWindow - int(d.partLen) - int(t.hdrLen)
-	l3 := r[e+2:]
-	e -= int(h.len)
+	start := encapWindow - int(d.partLen) - int(t.hdrLen)
+	l3 := r[start+2:]
+	start -= int(h.len)
 
 	l4len := l3len
 	if t.class.ip6() {
@@ -293,7 +294,7 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session) {
 			binary.BigEndian.PutUint16(u[6:], udpSum(t.udpSum, uint16(l4len), message))
 		}
 	}
-	room := uint32(encapWindow - e)
+	room := uint32(encapWindow - start)
 	fr.Addr = addr - uint64(room)
 	fr.Len = n + room
 	fr.Out = h.port

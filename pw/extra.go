@@ -20,6 +20,18 @@ func (e *extra) wanted() bool { return e.joined != 0 || e.mss != 0 }
 
 var noExtra extra
 
+// with is what a session has that is set to spec: e is what it had, and what state it points to
+// goes on.
+func (e extra) with(spec *SessionSpec) extra {
+	e.mss = spec.MSS
+	return e
+}
+
+// addTo writes to a session's spec what with read of it.
+func (e *extra) addTo(spec *SessionSpec) {
+	spec.MSS = e.mss
+}
+
 // extraOf returns a session's extra; one that has none, or has just gone, has an empty one.
 func (t *Table) extraOf(slot uint32) *extra {
 	if c := t.extras[slot>>chunkBits%maxChunks].Load(); c != nil {
@@ -101,10 +113,11 @@ func (f *Forwarder) settle(out []Frame, n int) []Frame {
 
 // encapExtra encapsulates a frame of a session with an extra.
 func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
-	if e := f.table.extraOf(d.slot); e.mss != 0 {
+	e := f.table.extraOf(d.slot)
+	if e.mss != 0 {
 		f.clampFor(bytesOf(mem, fr), d, e)
 	}
-	f.encap(mem, fr, d)
+	f.encap(mem, fr, d, e)
 	f.move(fr)
 }
 
@@ -122,14 +135,7 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 		f.countRx(l, d, t, c)
 		fr.Addr += uint64(l.at) + uint64(d.rxLen)
 		fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
-		if e.mss != 0 {
-			f.clampFor(bytesOf(mem, fr), d, e)
-		}
-		if e.joined != 0 {
-			why = f.cross(mem, fr, e, now)
-		} else {
-			why = f.deliver(mem, fr, d)
-		}
+		why = f.onward(mem, fr, d, e, now)
 	}
 	if why != dropNone {
 		f.refuse(b, fr, l, d, t, c, why, now)
@@ -137,4 +143,15 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	}
 	c.note(s, now)
 	f.move(fr)
+}
+
+// onward takes a frame that came for the session, and is in its turn, to where it is to go.
+func (f *Forwarder) onward(mem []byte, fr *Frame, d *session, e *extra, now int64) Drop {
+	if e.mss != 0 {
+		f.clampFor(bytesOf(mem, fr), d, e)
+	}
+	if e.joined != 0 {
+		return f.cross(mem, fr, e, now)
+	}
+	return f.deliver(mem, fr, d)
 }

@@ -152,7 +152,7 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 	}
 	id := t.takeSlot()
 	d.slot = id
-	record := t.newSession(&d, extra{mss: spec.MSS})
+	record := t.newSession(&d, extra{}.with(&spec))
 	*t.slots.at(id) = sessionSlot{record: record, next: tun.first, tunnel: spec.Tunnel}
 	if tun.first != 0 {
 		t.slots.at(tun.first).prev = id
@@ -200,8 +200,7 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 	if err := t.clashAC(&d); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
 	}
-	e := t.extraNow(t.sessions.at(slot.record))
-	e.mss = spec.MSS
+	e := t.extraNow(t.sessions.at(slot.record)).with(&spec)
 	if e.joined != 0 && d.port != NoPort {
 		t.part(id)
 		e.joined = 0
@@ -295,7 +294,8 @@ func (t *Table) Session(id SessionID) (SessionSpec, bool) {
 	}
 	s := t.sessions.at(slot.record).spec()
 	s.Tunnel = slot.tunnel
-	s.MSS = t.extraNow(t.sessions.at(slot.record)).mss
+	e := t.extraNow(t.sessions.at(slot.record))
+	e.addTo(&s)
 	return s, true
 }
 
