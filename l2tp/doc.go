@@ -2,10 +2,12 @@
 // typed views over byte slices, checksums, overheads. It knows no sessions, no NICs and no
 // operating system, allocates nothing per frame and imports the standard library only.
 //
-// A view (Ethernet, IPv4, IPv6, UDP, Data) is a byte slice with names for its offsets. Its getters
-// do not check lengths: call Valid (or compare with the Len constant) once, then trust it.
+// A view (Ethernet, IPv4, IPv6, UDP, Data, V2, PPPoE) is a byte slice with names for its offsets.
+// Its getters do not check lengths: call Valid (or compare with the Len constant) once, then trust
+// it.
 //
-// An L2TPv3 data message, RFC 3931 sections 4.1.1 and 4.1.2.1:
+// An L2TPv2 data message, always over UDP, is drawn at V2. An L2TPv3 data message, RFC 3931
+// sections 4.1.1 and 4.1.2.1:
 //
 //	over IP (protocol 115)             over UDP
 //	                                   | T x ... x Ver=3 | Reserved |  4 bytes
