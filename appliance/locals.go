@@ -12,7 +12,6 @@ import (
 	"xwire/appliance/trunk"
 	"xwire/config"
 	"xwire/l2tp"
-	"xwire/pw"
 	"xwire/rings"
 )
 
@@ -165,19 +164,6 @@ func (a *Appliance) localMTU(t *config.Tunnel, s *config.Session) int {
 		path = h.MTU
 	}
 	return min(l2tp.EthMTU(path, t.Peer.Addr().Is6(), t.Encap, s.TxCookie.Len(), s.L2Spec), widestMTU)
-}
-
-// localAttachment places a session on the trunk. The trunk's own tags never travel inside the
-// pseudowire: "keep" means that the frame is carried as the interface sent it.
-func localAttachment(b bound, s *config.Session, trunkPort uint16) pw.Attachment {
-	ac := pw.Attachment{Port: trunkPort, VLAN: pw.VLANMatch{Kind: pw.VLANSingle, Lo: b.CVLAN}, PW: pwTags(s.PWVLAN)}
-	if b.SVLAN != 0 {
-		ac.VLAN = pw.VLANMatch{Kind: pw.VLANQinQ, Lo: b.SVLAN, C: b.CVLAN}
-	}
-	if ac.PW.Kind == pw.PWKeep {
-		ac.PW = pw.PWTags{Kind: pw.PWNone}
-	}
-	return ac
 }
 
 func (a *Appliance) trunkIndex() uint16 {

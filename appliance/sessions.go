@@ -2,11 +2,9 @@ package appliance
 
 import (
 	"fmt"
-	"net/netip"
 
 	"xwire/appliance/nexthop"
 	"xwire/config"
-	"xwire/l2tp"
 	"xwire/pw"
 	"xwire/rings/steer"
 )
@@ -61,19 +59,6 @@ func hopKey(t *config.Tunnel) nexthop.Key {
 	return nexthop.Key{Peer: t.Peer.Addr(), Local: t.Local.Addr(), VRF: t.VRF}
 }
 
-func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
-	s := pw.TunnelSpec{Version: c.Version, Encap: c.Encap, Local: c.Local, Peer: c.Peer}
-	if c.Encap == l2tp.EncapIP {
-		s.Local, s.Peer = netip.AddrPortFrom(c.Local.Addr(), 0), netip.AddrPortFrom(c.Peer.Addr(), 0)
-	}
-	if c.Peer.Addr().Is4() {
-		s.UDPChecksumTx, s.UDPZeroChecksumRx = c.UDPChecksum, true
-	} else {
-		s.UDPChecksumTx, s.UDPZeroChecksumRx = c.UDP6ChecksumTx, c.UDP6ZeroChecksumRx
-	}
-	return s
-}
-
 // makeSessions fills the table with sessions. One that cannot stand (its interface's name is
 // taken, say) does not stop the others: it waits with its reason.
 func (a *Appliance) makeSessions(cfg *config.Config) error {
@@ -98,16 +83,11 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 			sc := &c.Sessions[j]
 			s := session{name: sc.Name, description: sc.Description, tunnel: int32(i), enabled: sc.Enabled && c.Enabled,
 				pwvlan: sc.PWVLAN, mtu: sc.MTU}
-			spec := pw.SessionSpec{
-				Tunnel: t.id, SID: sc.SID, PSID: sc.PSID, TxCookie: sc.TxCookie,
-				Sublayer: sc.L2Spec, Type: sc.Pseudowire, Oversize: oversize(sc.Oversize), MSS: int(sc.MSSClamp),
-			}
-			spec.RxCookies, spec.RxCookieCount = sc.RxCookies, int(sc.RxCookieCount)
+			ac := pw.Attachment{Port: pw.NoPort}
 			switched := ""
 			switch {
 			case sc.Switched():
 				switched = sc.Attach
-				spec.AC = pw.Attachment{Port: pw.NoPort}
 			case sc.Local():
 				s.local = sc.InterfaceName
 				b, ok := bindings[sc.InterfaceName]
@@ -115,12 +95,12 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 					s.reason = notMade(sc.InterfaceName, failed)
 				}
 				s.mtu = uint16(b.MTU)
-				spec.AC = localAttachment(b, sc, a.trunkIndex())
+				ac = localAttachment(b, sc, a.trunkIndex())
 			default:
-				spec.AC = pw.Attachment{Port: byName[sc.Attach], VLAN: vlanMatch(sc.VLAN), PW: pwTags(sc.PWVLAN), STPID: cfg.Port(sc.Attach).QinQTPID}
+				ac = portAttachment(byName[sc.Attach], sc, cfg.Port(sc.Attach).QinQTPID)
 			}
 			if s.enabled && s.reason == "" {
-				id, err := a.table.AddSession(spec)
+				id, err := a.table.AddSession(sessionSpec(t.id, sc, ac))
 				if err != nil {
 					s.reason = err.Error()
 					a.log.Error("session waits", "tunnel", c.Name, "session", sc.Name, "error", err)
@@ -158,37 +138,4 @@ func (a *Appliance) joinSessions() {
 			a.log.Error("session waits", "tunnel", a.tunnels[s.tunnel].name, "session", s.name, "error", err)
 		}
 	}
-}
-
-func oversize(o config.Oversize) pw.Oversize {
-	if o == config.OversizeFragment {
-		return pw.OversizeFragment
-	}
-	return pw.OversizeDrop
-}
-
-// vlanMatch and pwTags put the configuration's words into the table's.
-func vlanMatch(v config.VLAN) pw.VLANMatch {
-	m := pw.VLANMatch{Lo: v.Lo, Hi: v.Hi, C: v.C}
-	switch v.Kind {
-	case config.VLANUntagged:
-		m.Kind = pw.VLANUntagged
-	case config.VLANSingle:
-		m.Kind = pw.VLANSingle
-	case config.VLANRange:
-		m.Kind = pw.VLANRange
-	case config.VLANQinQ:
-		m.Kind = pw.VLANQinQ
-	}
-	return m
-}
-
-func pwTags(v config.PWVLAN) pw.PWTags {
-	switch v.Kind {
-	case config.PWNone:
-		return pw.PWTags{Kind: pw.PWNone}
-	case config.PWVID:
-		return pw.PWTags{Kind: pw.PWVID, VID: v.VID}
-	}
-	return pw.PWTags{Kind: pw.PWKeep}
 }

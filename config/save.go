@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"xwire/l2tp"
 )
 
 // WriteTOML writes the configuration as one file that loads to the same values: includes, defaults
@@ -17,37 +15,20 @@ import (
 func (c *Config) WriteTOML(w io.Writer) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	o := tomlWriter{b}
-	a := &c.Appliance
 	o.table("appliance")
-	if a.CPUs != nil {
-		o.raw("cpus", strings.ReplaceAll(fmt.Sprint(a.CPUs), " ", ", "))
-	}
-	o.str("control", a.Control)
-	o.str("metrics", a.Metrics)
-	if !a.MetricsSessions {
-		o.str("metrics_sessions", "none")
-	}
-	if a.Strict {
-		o.str("start", "strict")
-	}
+	c.Appliance.entries(o.entry)
 	for i := range c.Ports {
-		p := &c.Ports[i]
-		o.table("port", p.Name)
-		o.str("description", p.Description)
-		o.str("interface", p.Interface)
-		if p.Queues != nil {
-			o.raw("queues", strings.ReplaceAll(fmt.Sprint(p.Queues), " ", ", "))
-		}
-		o.str("mode", p.Mode.String())
-		o.str("spread", p.Spread.String())
-		if p.BusyPoll {
-			o.raw("busy_poll", "true")
-		}
-		o.str("l2cp", p.L2CP.String())
-		o.raw("qinq_tpid", fmt.Sprintf("%#04x", p.QinQTPID))
+		o.table("port", c.Ports[i].Name)
+		c.Ports[i].entries(o.entry)
 	}
 	for i := range c.Tunnels {
-		o.tunnel(&c.Tunnels[i])
+		t := &c.Tunnels[i]
+		o.table("tunnel", t.Name)
+		t.entries(o.entry)
+		for j := range t.Sessions {
+			o.table("tunnel", t.Name, "session", t.Sessions[j].Name)
+			t.Sessions[j].entries(o.entry)
+		}
 	}
 	return b.Flush()
 }
@@ -57,97 +38,45 @@ type tomlWriter struct{ *bufio.Writer }
 
 func (o tomlWriter) table(path ...string) { fmt.Fprintf(o, "\n[%s]\n", joinPath(path)) }
 
-func (o tomlWriter) raw(key, value string) {
+func (o tomlWriter) entry(key string, v any) {
 	o.WriteString(key)
 	o.WriteString(" = ")
-	o.WriteString(value)
+	if key == "qinq_tpid" {
+		fmt.Fprintf(o, "%#04x", v)
+	} else {
+		o.value(v)
+	}
 	o.WriteByte('\n')
 }
 
-// str leaves out an empty value.
-func (o tomlWriter) str(key, value string) {
-	if value != "" {
-		o.raw(key, strconv.Quote(value))
+func (o tomlWriter) value(v any) {
+	switch v := v.(type) {
+	case string:
+		o.WriteString(quote(v))
+	case bool:
+		o.WriteString(strconv.FormatBool(v))
+	case int64:
+		o.Write(strconv.AppendInt(o.AvailableBuffer(), v, 10))
+	case []any:
+		o.WriteByte('[')
+		for i, e := range v {
+			if i > 0 {
+				o.WriteString(", ")
+			}
+			o.value(e)
+		}
+		o.WriteByte(']')
+	default:
+		panic(fmt.Sprintf("config: no TOML for a %T", v))
 	}
 }
 
-func (o tomlWriter) id(key string, n uint32) { o.raw(key, strconv.FormatUint(uint64(n), 10)) }
-
-func (o tomlWriter) tunnel(t *Tunnel) {
-	o.table("tunnel", t.Name)
-	o.str("description", t.Description)
-	if !t.Enabled {
-		o.raw("enabled", "false")
-	}
-	o.str("encap", t.Encap.String())
-	if t.Encap == l2tp.EncapIP {
-		o.str("local", t.Local.Addr().String())
-		o.str("peer", t.Peer.Addr().String())
-	} else {
-		o.str("local", t.Local.String())
-		o.str("peer", t.Peer.String())
-		if t.UDPChecksum {
-			o.raw("udp_checksum", "true")
-		}
-		if !t.UDP6ChecksumTx {
-			o.raw("udp6_checksum_tx", "false")
-		}
-		if t.UDP6ZeroChecksumRx {
-			o.raw("udp6_zero_checksum_rx", "true")
-		}
-	}
-	o.id("tid", t.TID)
-	o.id("ptid", t.PTID)
-	o.str("vrf", t.VRF)
-	for i := range t.Sessions {
-		o.session(t, &t.Sessions[i])
-	}
+// quote writes a TOML basic string. No string of a configuration holds control characters.
+func quote(s string) string {
+	return `"` + quoting.Replace(s) + `"`
 }
 
-func (o tomlWriter) session(t *Tunnel, s *Session) {
-	o.table("tunnel", t.Name, "session", s.Name)
-	o.str("description", s.Description)
-	if !s.Enabled {
-		o.raw("enabled", "false")
-	}
-	o.str("pseudowire", s.Pseudowire.String())
-	o.id("sid", s.SID)
-	o.id("psid", s.PSID)
-	o.str("tx_cookie", s.TxCookie.Hex())
-	switch s.RxCookieCount {
-	case 1:
-		o.str("rx_cookie", s.RxCookies[0].Hex())
-	case 2:
-		o.raw("rx_cookie", fmt.Sprintf("[%q, %q]", s.RxCookies[0].Hex(), s.RxCookies[1].Hex()))
-	}
-	if s.L2SpecGiven {
-		o.str("l2spec_type", s.L2Spec.String())
-	}
-	if s.Oversize != OversizeDrop {
-		o.str("oversize", s.Oversize.String())
-	}
-	switch {
-	case s.MSSClamp == MSSByPath:
-		o.raw("mss_clamp", "true")
-	case s.MSSClamp != 0:
-		o.id("mss_clamp", uint32(s.MSSClamp))
-	}
-	if s.Local() {
-		o.str("interface_name", s.InterfaceName)
-		if s.MTU != 0 {
-			o.id("mtu", uint32(s.MTU))
-		}
-		return
-	}
-	o.str("attach", s.Attach)
-	if s.Switched() {
-		return
-	}
-	o.str("vlan", s.VLAN.String())
-	if s.PWVLAN.Kind != PWKeep {
-		o.str("pw_vlan", s.PWVLAN.String())
-	}
-}
+var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // Save keeps the configuration in one file of mode 0600, which is there whole or not at all.
 // LoadSaved reads it back.

@@ -1,0 +1,84 @@
+package appliance
+
+import (
+	"net/netip"
+
+	"xwire/config"
+	"xwire/l2tp"
+	"xwire/pw"
+)
+
+// What follows puts the configuration's words into the table's, for the start, for reloads and for the
+// API alike. It is pure: all that a spec depends on is an argument.
+
+func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
+	s := pw.TunnelSpec{Version: c.Version, Encap: c.Encap, Local: c.Local, Peer: c.Peer}
+	if c.Encap == l2tp.EncapIP {
+		s.Local, s.Peer = netip.AddrPortFrom(c.Local.Addr(), 0), netip.AddrPortFrom(c.Peer.Addr(), 0)
+	}
+	if c.Peer.Addr().Is4() {
+		s.UDPChecksumTx, s.UDPZeroChecksumRx = c.UDPChecksum, true
+	} else {
+		s.UDPChecksumTx, s.UDPZeroChecksumRx = c.UDP6ChecksumTx, c.UDP6ZeroChecksumRx
+	}
+	return s
+}
+
+// sessionSpec is a session of a tunnel of the table, with the attachment circuit that was found for it.
+func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment) pw.SessionSpec {
+	return pw.SessionSpec{
+		Tunnel: t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
+		Sublayer: c.L2Spec, Type: c.Pseudowire, AC: ac, Oversize: oversize(c.Oversize), MSS: int(c.MSSClamp),
+	}
+}
+
+// portAttachment places a session on a port, whose S-tags have the identifier stpid.
+func portAttachment(port uint16, c *config.Session, stpid uint16) pw.Attachment {
+	return pw.Attachment{Port: port, VLAN: vlanMatch(c.VLAN), PW: pwTags(c.PWVLAN), STPID: stpid}
+}
+
+// localAttachment places a session on the trunk. The trunk's own tags never travel inside the
+// pseudowire: "keep" means that the frame is carried as the interface sent it.
+func localAttachment(b bound, s *config.Session, trunkPort uint16) pw.Attachment {
+	ac := pw.Attachment{Port: trunkPort, VLAN: pw.VLANMatch{Kind: pw.VLANSingle, Lo: b.CVLAN}, PW: pwTags(s.PWVLAN)}
+	if b.SVLAN != 0 {
+		ac.VLAN = pw.VLANMatch{Kind: pw.VLANQinQ, Lo: b.SVLAN, C: b.CVLAN}
+	}
+	if ac.PW.Kind == pw.PWKeep {
+		ac.PW = pw.PWTags{Kind: pw.PWNone}
+	}
+	return ac
+}
+
+func oversize(o config.Oversize) pw.Oversize {
+	if o == config.OversizeFragment {
+		return pw.OversizeFragment
+	}
+	return pw.OversizeDrop
+}
+
+// vlanMatch and pwTags put the configuration's words into the table's.
+func vlanMatch(v config.VLAN) pw.VLANMatch {
+	m := pw.VLANMatch{Lo: v.Lo, Hi: v.Hi, C: v.C}
+	switch v.Kind {
+	case config.VLANUntagged:
+		m.Kind = pw.VLANUntagged
+	case config.VLANSingle:
+		m.Kind = pw.VLANSingle
+	case config.VLANRange:
+		m.Kind = pw.VLANRange
+	case config.VLANQinQ:
+		m.Kind = pw.VLANQinQ
+	}
+	return m
+}
+
+func pwTags(v config.PWVLAN) pw.PWTags {
+	switch v.Kind {
+	case config.PWNone:
+		return pw.PWTags{Kind: pw.PWNone}
+	case config.PWVID:
+		return pw.PWTags{Kind: pw.PWVID, VID: v.VID}
+	}
+	return pw.PWTags{Kind: pw.PWKeep}
+}

@@ -1,0 +1,117 @@
+package config
+
+import "xwire/l2tp"
+
+// entries give an object's keys in the order of a manual, each with a value that its setter takes back:
+// string, bool, int64 or []any. They are what is saved, compared and shown: a key that is missing here
+// is lost. Keys that stand at their default are left out where that makes a file easier to read, empty
+// strings always.
+type entries func(key string, v any)
+
+func (put entries) str(key, v string) {
+	if v != "" {
+		put(key, v)
+	}
+}
+
+// unless leaves out a value that is the default.
+func (put entries) unless(def, v bool, key string) {
+	if v != def {
+		put(key, v)
+	}
+}
+
+func integers[T int | uint32](put entries, key string, list []T) {
+	if list == nil {
+		return
+	}
+	out := make([]any, len(list))
+	for i, n := range list {
+		out[i] = int64(n)
+	}
+	put(key, out)
+}
+
+func (a *Appliance) entries(put entries) {
+	integers(put, "cpus", a.CPUs)
+	put.str("control", a.Control)
+	put.str("metrics", a.Metrics)
+	if !a.MetricsSessions {
+		put("metrics_sessions", "none")
+	}
+	if a.Strict {
+		put("start", "strict")
+	}
+}
+
+func (p *Port) entries(put entries) {
+	put.str("description", p.Description)
+	put.str("interface", p.Interface)
+	integers(put, "queues", p.Queues)
+	put("mode", p.Mode.String())
+	put("spread", p.Spread.String())
+	put.unless(false, p.BusyPoll, "busy_poll")
+	put("l2cp", p.L2CP.String())
+	put("qinq_tpid", int64(p.QinQTPID))
+}
+
+func (t *Tunnel) entries(put entries) {
+	put.str("description", t.Description)
+	put.unless(true, t.Enabled, "enabled")
+	put("encap", t.Encap.String())
+	if t.Encap == l2tp.EncapIP {
+		put("local", t.Local.Addr().String())
+		put("peer", t.Peer.Addr().String())
+	} else {
+		put("local", t.Local.String())
+		put("peer", t.Peer.String())
+		put.unless(false, t.UDPChecksum, "udp_checksum")
+		put.unless(true, t.UDP6ChecksumTx, "udp6_checksum_tx")
+		put.unless(false, t.UDP6ZeroChecksumRx, "udp6_zero_checksum_rx")
+	}
+	put("tid", int64(t.TID))
+	put("ptid", int64(t.PTID))
+	put.str("vrf", t.VRF)
+}
+
+func (s *Session) entries(put entries) {
+	put.str("description", s.Description)
+	put.unless(true, s.Enabled, "enabled")
+	put("pseudowire", s.Pseudowire.String())
+	put("sid", int64(s.SID))
+	put("psid", int64(s.PSID))
+	put.str("tx_cookie", s.TxCookie.Hex())
+	switch s.RxCookieCount {
+	case 1:
+		put("rx_cookie", s.RxCookies[0].Hex())
+	case 2:
+		put("rx_cookie", []any{s.RxCookies[0].Hex(), s.RxCookies[1].Hex()})
+	}
+	if s.L2SpecGiven {
+		put("l2spec_type", s.L2Spec.String())
+	}
+	if s.Oversize != OversizeDrop {
+		put("oversize", s.Oversize.String())
+	}
+	switch {
+	case s.MSSClamp == MSSByPath:
+		put("mss_clamp", true)
+	case s.MSSClamp != 0:
+		put("mss_clamp", int64(s.MSSClamp))
+	}
+	if s.Local() {
+		put.str("interface_name", s.InterfaceName)
+		if s.MTU != 0 {
+			put("mtu", int64(s.MTU))
+		}
+		return
+	}
+	put.str("attach", s.Attach)
+	if s.Switched() {
+		return
+	}
+	put.str("vlan", s.VLAN.String())
+	if s.PWVLAN.Kind != PWKeep {
+		put("pw_vlan", s.PWVLAN.String())
+	}
+}
