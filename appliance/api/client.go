@@ -37,23 +37,14 @@ func NewClient(socket string) *Client {
 
 // get decodes the answer to path into v.
 func (c *Client) get(ctx context.Context, path string, query url.Values, v any) error {
-	u := url.URL{Scheme: "http", Host: "xwire", Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+	if len(query) > 0 {
+		path += "?" + query.Encode()
 	}
-	res, err := c.http.Do(req)
+	res, err := c.do(ctx, http.MethodGet, path, nil, c.http)
 	if err != nil {
-		return c.refused(err)
+		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		e := new(Error)
-		if json.NewDecoder(res.Body).Decode(e) != nil || e.Text == "" {
-			return fmt.Errorf("ask xwire for %s: status %s", path, res.Status)
-		}
-		return e
-	}
 	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
 		return fmt.Errorf("read answer to %s: %w", path, err)
 	}
@@ -131,8 +122,10 @@ func (c *Client) Sessions(ctx context.Context, q SessionQuery) ([]Session, error
 func (c *Client) Session(ctx context.Context, name string, cookies bool) (Session, error) {
 	var v Session
 	parts := strings.SplitN(name, "/", 2)
-	path := "/v1/sessions/" + strings.Join(parts, "/")
-	err := c.get(ctx, path, SessionQuery{Cookies: cookies}.values(), &v)
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	err := c.get(ctx, "/v1/sessions/"+strings.Join(parts, "/"), SessionQuery{Cookies: cookies}.values(), &v)
 	return v, err
 }
 

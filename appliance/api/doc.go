@@ -11,6 +11,22 @@
 //	/v1/ports                         []Port
 //	/v1/drops                         []Drop
 //	/v1/workers                       []Worker
+//	/v1/tunnels/{tunnel}              Tunnel
+//	/v1/tunnels/{tunnel}/sessions     []Session
+//	/v1/tunnels/{tunnel}/sessions/{session}  Session
+//	/v1/config                        the running configuration, as TOML
+//	/v1/events                        one Event a line, for as long as the reader stays
+//
+// What changes something takes and gives JSON too. Keys and values are those of the configuration file:
+//
+//	POST   /v1/tunnels                         {"name": NAME, KEY: VALUE, ..., "session": {NAME: {KEY: VALUE}}} -> Tunnel
+//	PATCH  /v1/tunnels/{tunnel}                {KEY: VALUE, ...}, null for the default -> Tunnel
+//	DELETE /v1/tunnels/{tunnel}
+//	POST   /v1/tunnels/{tunnel}/sessions       {"name": NAME, KEY: VALUE, ...} -> Session
+//	PATCH  /v1/tunnels/{tunnel}/sessions/{session}  {KEY: VALUE, ...} -> Session
+//	DELETE /v1/tunnels/{tunnel}/sessions/{session}
+//	POST   /v1/reload                          ReloadRequest -> Reload
+//	POST   /v1/confirm
 //
 // Cookies are secrets: they are given only with ?cookies=1. An error is answered with a status of
 // 4xx or 5xx and an Error value.

@@ -4,8 +4,9 @@ import "time"
 
 // Error is the body of an answer that is not a success. Code is stable, Text is for people.
 type Error struct {
-	Code string `json:"code"`
-	Text string `json:"text"`
+	Code   string  `json:"code"`
+	Text   string  `json:"text"`
+	Errors []Fault `json:"errors,omitempty"` // each thing that is wrong, where there may be several
 }
 
 func (e *Error) Error() string { return e.Text }
@@ -83,6 +84,8 @@ type Tunnel struct {
 	ChecksumTx   *bool  `json:"checksum_tx,omitempty"`
 	ChecksumRx   *bool  `json:"checksum_rx,omitempty"`
 	SessionCount int    `json:"session_count"`
+	Origin       string `json:"origin"`           // file | api
+	Config       Keys   `json:"config,omitempty"` // every key with its value, where one tunnel is asked for
 
 	NextHop NextHop `json:"next_hop"`
 	Statistics
@@ -121,6 +124,8 @@ type Session struct {
 	OAM             uint64   `json:"rx_oam_discards"`       // frames with the V bit
 	Fragments       uint64   `json:"rx_fragment_discards"`  // frames with the B or E bit
 	Rates           *Rates   `json:"rates,omitempty"`       // with show --rates
+	Origin          string   `json:"origin"`                // file | api
+	Config          Keys     `json:"config,omitempty"`      // every key with its value, where one session is asked for; cookies as below
 	Statistics
 }
 
