@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"errors"
 	"fmt"
 
 	"xwire/appliance/nexthop"
@@ -15,6 +16,7 @@ type tunnel struct {
 	tid, ptid              uint32
 	id                     pw.TunnelID
 	enabled                bool
+	unknown                config.Unknown
 	target                 *target
 	first, sessions        int // its sessions stand at Appliance.sessions[first : first+sessions]
 }
@@ -37,7 +39,7 @@ func (a *Appliance) makeTunnels(cfg *config.Config) error {
 	a.tunnels = make([]tunnel, 0, len(cfg.Tunnels))
 	for i := range cfg.Tunnels {
 		c := &cfg.Tunnels[i]
-		t := tunnel{name: c.Name, description: c.Description, vrf: c.VRF, tid: c.TID, ptid: c.PTID, enabled: c.Enabled}
+		t := tunnel{name: c.Name, description: c.Description, vrf: c.VRF, tid: c.TID, ptid: c.PTID, enabled: c.Enabled, unknown: c.Unknown}
 		if c.Enabled {
 			spec := tunnelSpec(c)
 			var err error
@@ -46,7 +48,7 @@ func (a *Appliance) makeTunnels(cfg *config.Config) error {
 			}
 			t.target = a.targets[hopKey(c)]
 			a.table.SetTunnelNextHop(t.id, t.target.id)
-			if err := a.steering.AddLocal(steer.Local{Addr: spec.Local.Addr(), Encap: uint8(spec.Encap), Port: spec.Local.Port()}); err != nil {
+			if err := a.steering.AddLocal(steerLocal(c)); err != nil {
 				return fmt.Errorf("steer packets for tunnel %s: %w", c.Name, err)
 			}
 		}
@@ -100,7 +102,7 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 				ac = portAttachment(byName[sc.Attach], sc, cfg.Port(sc.Attach).QinQTPID)
 			}
 			if s.enabled && s.reason == "" {
-				id, err := a.table.AddSession(sessionSpec(t.id, sc, ac))
+				id, err := a.addSession(c, sessionSpec(t.id, sc, ac))
 				if err != nil {
 					s.reason = err.Error()
 					a.log.Error("session waits", "tunnel", c.Name, "session", sc.Name, "error", err)
@@ -116,6 +118,29 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 	}
 	a.joinSessions()
 	return nil
+}
+
+// addSession makes a session known to the table and then, where the kernel has other sessions of the
+// same address, to the steering program: what that sends to a socket cannot go back.
+func (a *Appliance) addSession(c *config.Tunnel, spec pw.SessionSpec) (pw.SessionID, error) {
+	id, err := a.table.AddSession(spec)
+	if err != nil || c.Unknown != config.UnknownKernel {
+		return id, err
+	}
+	if err := a.steering.AddSession(steer.Session{Local: steerLocal(c), Version: c.Version, Tunnel: uint16(c.TID), ID: spec.SID}); err != nil {
+		return 0, errors.Join(err, a.table.RemoveSession(id))
+	}
+	return id, nil
+}
+
+// sharedSessions is how many sessions the steering program has to know.
+func sharedSessions(cfg *config.Config) (n int) {
+	for i := range cfg.Tunnels {
+		if t := &cfg.Tunnels[i]; t.Enabled && t.Unknown == config.UnknownKernel {
+			n += len(t.Sessions)
+		}
+	}
+	return n
 }
 
 // joinSessions joins the sessions that are attached to each other.

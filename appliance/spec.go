@@ -6,10 +6,20 @@ import (
 	"xwire/config"
 	"xwire/l2tp"
 	"xwire/pw"
+	"xwire/rings/steer"
 )
 
 // What follows puts the configuration's words into the table's, for the start, for reloads and for the
 // API alike. It is pure: all that a spec depends on is an argument.
+
+// steerLocal is where a tunnel ends, as the steering program knows it.
+func steerLocal(c *config.Tunnel) steer.Local {
+	l := steer.Local{Addr: c.Local.Addr(), Encap: uint8(c.Encap), Shared: c.Unknown == config.UnknownKernel}
+	if c.Encap == l2tp.EncapUDP {
+		l.Port = c.Local.Port()
+	}
+	return l
+}
 
 func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
 	s := pw.TunnelSpec{Version: c.Version, Encap: c.Encap, Local: c.Local, Peer: c.Peer}

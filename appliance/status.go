@@ -54,7 +54,7 @@ func (a *Appliance) Tunnels() []api.Tunnel {
 func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	v := api.Tunnel{
 		Name: t.name, Description: t.description, Enabled: t.enabled, TunnelID: t.tid, PeerTunnel: t.ptid, VRF: t.vrf,
-		Version: "l2tpv3", SessionCount: t.sessions, NextHop: api.NextHop{State: "disabled"},
+		Version: "l2tpv3", Unknown: t.unknown.String(), SessionCount: t.sessions, NextHop: api.NextHop{State: "disabled"},
 	}
 	spec, _, ok := a.table.Tunnel(t.id)
 	if !t.enabled || !ok {

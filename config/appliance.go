@@ -12,7 +12,8 @@ type Appliance struct {
 	Control         string // path of the control socket
 	Metrics         string // host:port, empty: off
 	MetricsSessions bool   // metrics for each session
-	Strict          bool   // start = "strict": no port may be missing
+	Unknown         Unknown
+	Strict          bool // start = "strict": no port may be missing
 }
 
 func (a *Appliance) set(r *reader, key string, v any) {
@@ -46,6 +47,10 @@ func (a *Appliance) set(r *reader, key string, v any) {
 	case "metrics_sessions":
 		if i, ok := r.enum(key, v, "all", "none"); ok {
 			a.MetricsSessions = i == 0
+		}
+	case "unknown":
+		if i, ok := r.enum(key, v, unknowns[:]...); ok {
+			a.Unknown = Unknown(i)
 		}
 	case "start":
 		if i, ok := r.enum(key, v, "degraded", "strict"); ok {

@@ -19,6 +19,7 @@ func (l *loader) clashes() {
 		}
 	}
 	l.clashingIDs()
+	l.clashingUnknowns()
 	l.attachments()
 	l.switched()
 }

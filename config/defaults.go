@@ -32,6 +32,7 @@ var keys = []Key{
 	{Table: "appliance", Name: "control", Type: "string", Default: "/run/xwire/control.sock", Doc: "path of the control socket"},
 	{Table: "appliance", Name: "metrics", Type: `string "host:port"`, Default: "", Doc: "where Prometheus may ask; empty: off"},
 	{Table: "appliance", Name: "metrics_sessions", Type: `"all" | "none"`, Default: "all", Doc: "whether each session has metrics of its own"},
+	{Table: "appliance", Name: "unknown", Type: `"drop" | "kernel"`, Default: "drop", Doc: "data messages to a tunnel's local address and port with a session id that is none of ours: dropped and counted, or left to the kernel, whose own L2TP or a daemon may then use the same address and port"},
 	{Table: "appliance", Name: "start", Type: `"degraded" | "strict"`, Default: "degraded", Doc: "degraded: run with the ports that are there and go on trying; strict: all or nothing"},
 
 	{Table: "port", Name: "interface", Type: "string", Must: true, Example: `"ens1f0"`, Doc: "the network interface; one port each"},
@@ -52,6 +53,7 @@ var keys = []Key{
 	{Table: "tunnel", Name: "tid", Type: "integer", Must: true, Example: "1", Doc: "our tunnel id, 1 to 4294967295, unique"},
 	{Table: "tunnel", Name: "ptid", Type: "integer", Must: true, Example: "1", Doc: "the peer's tunnel id"},
 	{Table: "tunnel", Name: "vrf", Type: "string", Default: "", Doc: "VRF device whose table routes to the peer; empty: the main table"},
+	{Table: "tunnel", Name: "unknown", Type: `"drop" | "kernel"`, Doc: "as in [appliance], for this tunnel's local address and port; absent: as there"},
 	{Table: "tunnel", Name: "udp_checksum", Type: "boolean", Default: false, Doc: "send UDP checksums over IPv4"},
 	{Table: "tunnel", Name: "udp6_checksum_tx", Type: "boolean", Default: true, Doc: "send UDP checksums over IPv6"},
 	{Table: "tunnel", Name: "udp6_zero_checksum_rx", Type: "boolean", Default: false, Doc: "accept UDP without a checksum over IPv6"},

@@ -39,6 +39,9 @@ func (a *Appliance) entries(put entries) {
 	if !a.MetricsSessions {
 		put("metrics_sessions", "none")
 	}
+	if a.Unknown != UnknownDrop {
+		put("unknown", a.Unknown.String())
+	}
 	if a.Strict {
 		put("start", "strict")
 	}
@@ -72,6 +75,9 @@ func (t *Tunnel) entries(put entries) {
 	put("tid", int64(t.TID))
 	put("ptid", int64(t.PTID))
 	put.str("vrf", t.VRF)
+	if t.UnknownGiven || t.Unknown != UnknownDrop {
+		put("unknown", t.Unknown.String())
+	}
 }
 
 func (s *Session) entries(put entries) {

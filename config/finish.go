@@ -23,6 +23,7 @@ func (l *loader) finish() {
 	for _, t := range l.tunnels {
 		r := &reader{l: l, at: tunnel.place}
 		tunnel.inherit(t.own, tunnelBuiltins, r, t.set)
+		t.inheritUnknown(t.own|tunnel.given, &l.cfg.Appliance)
 		switch p := (problems{l, "tunnel", &t.draft}); {
 		case t.broken:
 		case !t.exists:

@@ -110,6 +110,9 @@ func (t *ReportTunnel) line() string {
 	if t.VRF != "" {
 		s += ", vrf " + t.VRF
 	}
+	if t.Unknown != UnknownDrop.String() {
+		s += ", unknown sessions to the " + t.Unknown
+	}
 	if !t.Enabled {
 		s += ", not enabled"
 	}

@@ -18,6 +18,9 @@ type Tunnel struct {
 	Version     uint8 // 3
 	Encap       l2tp.Encap
 	Enabled     bool
+	Unknown     Unknown // of one local address and port, all tunnels have the same
+
+	UnknownGiven bool // by the tunnel or by [defaults.tunnel]
 
 	UDPChecksum        bool // IPv4: send checksums
 	UDP6ChecksumTx     bool // IPv6: send checksums
@@ -76,6 +79,10 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 	case "vrf":
 		if s, ok := r.text(key, v, 15); ok {
 			t.VRF = r.intern(s)
+		}
+	case "unknown":
+		if i, ok := r.enum(key, v, unknowns[:]...); ok {
+			t.Unknown = Unknown(i)
 		}
 	case "udp_checksum":
 		if b, ok := r.boolean(key, v); ok {

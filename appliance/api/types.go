@@ -83,6 +83,7 @@ type Tunnel struct {
 	Checksum     *bool  `json:"checksum,omitempty"`
 	ChecksumTx   *bool  `json:"checksum_tx,omitempty"`
 	ChecksumRx   *bool  `json:"checksum_rx,omitempty"`
+	Unknown      string `json:"unknown"` // data messages of sessions that are none of ours: drop | kernel
 	SessionCount int    `json:"session_count"`
 	Origin       string `json:"origin"`           // file | api
 	Config       Keys   `json:"config,omitempty"` // every key with its value, where one tunnel is asked for

@@ -60,7 +60,7 @@ func tagsOf(t *testing.T, h *Host, near, far string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := steer.Load()
+	s, err := steer.Load(steer.LoadConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

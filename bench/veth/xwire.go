@@ -90,7 +90,7 @@ func startAppliance(p *place, h rings.Handler, in, out steer.PortRules) (_ runni
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if a.steering, err = steer.Load(); err != nil {
+	if a.steering, err = steer.Load(steer.LoadConfig{}); err != nil {
 		return nil, err
 	}
 	a.arena, err = rings.NewArena(rings.ArenaConfig{Chunks: rings.Sizing{Workers: 1, Queues: make([]uint32, 2)}.Chunks(), HugePages: true})

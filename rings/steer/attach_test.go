@@ -38,7 +38,7 @@ func attachTo(t *testing.T, name string) AttachConfig {
 
 func load(t *testing.T) *Steering {
 	t.Helper()
-	s, err := Load()
+	s, err := Load(LoadConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,11 +18,13 @@
 #include "local.h"
 #include "outcome.h"
 #include "port.h"
+#include "session.h"
 #include "station.h"
 
 #define PROTO_L2TP 115
 #define PROTO_FRAGMENT 44
 #define L2TP_T 0x8000      /* of the first 16 bits over UDP: a control message */
+#define L2TP_L 0x4000      /* L2TPv2: a length stands before the ids */
 #define L2TP_VERSION 0x000f
 #define MIN_PAYLOAD_V2 8   /* flags, tunnel, session, PPP protocol */
 #define MIN_PAYLOAD_V3 12  /* flags, session, the shortest body */
@@ -32,12 +34,33 @@
 static __always_inline enum outcome over_ip(void *l2tp, void *end, struct local *to)
 {
 	__be32 *session = l2tp;
+	enum locality l = find_local(to, ENCAP_IP, 0);
 
-	if (!is_local(to, ENCAP_IP, 0))
+	if (!l)
 		return OTHER;
 	if ((void *)(session + 1) > end)
 		return SHORT;
-	return *session ? DECAP_REDIRECTED : CONTROL;
+	if (!*session)
+		return CONTROL;
+	if (l & LOCAL_SESSIONS && !is_known(to, 3, *session))
+		return UNKNOWN_SESSION;
+	return DECAP_REDIRECTED;
+}
+
+/* A data message over UDP, to an address where only those of known sessions are ours. */
+static __always_inline enum outcome session_outcome(const __be16 *l2tp, __u16 flags, void *end,
+						    const struct local *to)
+{
+	__u32 version = flags & L2TP_VERSION;
+	const __be32 *id = (const void *)(l2tp + 2); /* L2TPv3 */
+
+	if (version == 2 && !(flags & L2TP_L))
+		id = (const void *)(l2tp + 1);
+	else if (version != 2 && version != 3)
+		return UNKNOWN_SESSION;
+	if ((void *)(id + 1) > end)
+		return SHORT;
+	return is_known(to, version, *id) ? DECAP_REDIRECTED : UNKNOWN_SESSION;
 }
 
 /* RFC 3931 4.1.2.1. Short is measured by the UDP length: frames are padded to 60 bytes. */
@@ -45,7 +68,10 @@ static __always_inline enum outcome over_udp(struct udphdr *udp, void *end, stru
 {
 	__be16 *l2tp = (void *)(udp + 1);
 
-	if ((void *)(udp + 1) > end || !is_local(to, ENCAP_UDP, udp->dest))
+	if ((void *)(udp + 1) > end)
+		return OTHER;
+	enum locality l = find_local(to, ENCAP_UDP, udp->dest);
+	if (!l)
 		return OTHER;
 	if ((void *)(l2tp + 1) > end)
 		return SHORT;
@@ -55,7 +81,9 @@ static __always_inline enum outcome over_udp(struct udphdr *udp, void *end, stru
 
 	if (len >= sizeof(*udp) + sizeof(*l2tp) && flags & L2TP_T)
 		return CONTROL;
-	return len < sizeof(*udp) + min ? SHORT : DECAP_REDIRECTED;
+	if (len < sizeof(*udp) + min)
+		return SHORT;
+	return l & LOCAL_SESSIONS ? session_outcome(l2tp, flags, end, to) : DECAP_REDIRECTED;
 }
 
 static __always_inline enum outcome transport(void *next, void *end, __u8 proto, struct local *to)
@@ -79,9 +107,9 @@ static __always_inline enum outcome core_ipv4(const struct frame *f)
 	to.family = 4;
 	__builtin_memcpy(to.addr, &ip->daddr, sizeof(ip->daddr));
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
-		return is_local(&to, ENCAP_ANY, 0) ? FRAGMENT_SEEN : OTHER;
+		return find_local(&to, ENCAP_ANY, 0) ? FRAGMENT_SEEN : OTHER;
 	if (ip->ihl != 5)
-		return is_local(&to, ENCAP_ANY, 0) ? OPTIONS_SEEN : OTHER;
+		return find_local(&to, ENCAP_ANY, 0) ? OPTIONS_SEEN : OTHER;
 	return transport(ip + 1, f->end, ip->protocol, &to);
 }
 
@@ -96,11 +124,11 @@ static __always_inline enum outcome core_ipv6(const struct frame *f)
 	__builtin_memcpy(to.addr, &ip->daddr, sizeof(ip->daddr));
 	switch (ip->nexthdr) {
 	case PROTO_FRAGMENT:
-		return is_local(&to, ENCAP_ANY, 0) ? FRAGMENT_SEEN : OTHER;
+		return find_local(&to, ENCAP_ANY, 0) ? FRAGMENT_SEEN : OTHER;
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
-		return is_local(&to, ENCAP_ANY, 0) ? OPTIONS_SEEN : OTHER;
+		return find_local(&to, ENCAP_ANY, 0) ? OPTIONS_SEEN : OTHER;
 	}
 	return transport(ip + 1, f->end, ip->nexthdr, &to);
 }

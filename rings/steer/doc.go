@@ -8,16 +8,25 @@
 //	                                    none there: kernel
 //
 // It is the one place outside package l2tp that knows an L2TP header, and it knows no more of it
-// than tells data from control. ARP, ND, ICMP, routing protocols, L2TP control messages,
-// fragments and IP options are the kernel's; a frame once redirected cannot go back to it.
+// than tells data from control, and at shared addresses one session from another. ARP, ND, ICMP,
+// routing protocols, L2TP control messages, fragments and IP options are the kernel's; a frame once
+// redirected cannot go back to it.
 //
 // # Maps
 //
-// The local tunnel addresses are one map for all ports (Steering.AddLocal). Sockets, rules, VLANs,
-// MAC addresses, VLAN devices and statistics are maps of the port's own instance and go with it.
+// The local tunnel addresses (Steering.AddLocal) and the sessions of those that are shared are one
+// map each for all ports. Sockets, rules, VLANs, MAC addresses, VLAN devices and statistics are maps
+// of the port's own instance and go with it.
 //
 // Entries are counted: what is added twice must be removed twice. So two tunnels on one address,
 // or a session that takes over the VLAN of another, need not know of each other.
+//
+// # Shared addresses
+//
+// The kernel's own L2TP and control daemons may use a tunnel's address and port beside us. At an
+// address marked Local.Shared a data message is ours only if its session was added
+// (Steering.AddSession); any other goes to the kernel and is counted as Unknown. The program asks
+// nothing more of messages to other addresses.
 //
 // # VLANs of the core
 //

@@ -17,6 +17,17 @@ type Local struct {
 	Addr  netip.Addr
 	Encap uint8  // EncapUDP or EncapIP
 	Port  uint16 // UDP port; of no meaning with EncapIP
+
+	// Shared leaves data messages of sessions that were not added (AddSession) to the kernel, for
+	// all tunnels at the address. Without it all data messages to the address are ours.
+	Shared bool
+}
+
+func (l Local) String() string {
+	if l.Encap == EncapUDP {
+		return "UDP " + netip.AddrPortFrom(l.Addr, l.Port).String()
+	}
+	return l.Addr.String()
 }
 
 // keys gives the two entries an address needs: the one that data messages match, and the address

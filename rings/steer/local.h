@@ -23,21 +23,28 @@ struct local {
 	__be16 port;  /* zero but for UDP */
 };
 
-/* One set for all ports. The value is kept for what is decided by address one day, as for
- * frames of sessions that we do not know. */
+/* What is asked of data messages to a local address. */
+enum locality {
+	LOCAL_OURS = 1,     /* any of them is ours */
+	LOCAL_SESSIONS = 2, /* only those of sessions that we know */
+};
+
+/* One set for all ports. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 18);
 	__type(key, struct local);
-	__type(value, __u32);
+	__type(value, enum locality);
 } locals SEC(".maps");
 
-static __always_inline int is_local(struct local *key, enum encap encap, __be16 port)
+/* 0: not one of ours. */
+static __always_inline enum locality find_local(struct local *key, enum encap encap, __be16 port)
 {
 	key->encap = encap;
 	key->port = port;
-	return bpf_map_lookup_elem(&locals, key) != 0;
+	enum locality *l = bpf_map_lookup_elem(&locals, key);
+	return l ? *l : 0;
 }
 
 #endif

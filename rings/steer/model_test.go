@@ -11,7 +11,8 @@ import (
 
 // model is the decision of steer.c written a second time, by offsets and without its maps, for
 // the port that FuzzVerdict sets up: core; untagged is nobody's; VLANs 100 and 200.20 are ours, and
-// C-VLAN 7 and S-VLAN 7 with C-VLAN 8 have devices.
+// C-VLAN 7 and S-VLAN 7 with C-VLAN 8 have devices; the addresses that end in 4 are shared, with what
+// share adds.
 func model(frame []byte) steerOutcome {
 	at, typ := 14, binary.BigEndian.Uint16(frame[12:])
 	var vids, tpids []uint16
@@ -69,7 +70,8 @@ func modelIP(typ uint16, ip []byte) steerOutcome {
 	}
 	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	six := netip.MustParseAddr("2001:db8::1")
-	if dst != one && dst != two && dst != six || proto != 115 && proto != 17 {
+	shared := dst == sharedAddr || dst == sharedAddr6
+	if dst != one && dst != two && dst != six && !shared || proto != 115 && proto != 17 {
 		return steerOutcomeOTHER
 	}
 	switch {
@@ -78,11 +80,41 @@ func modelIP(typ uint16, ip []byte) steerOutcome {
 	case options:
 		return steerOutcomeOPTIONS_SEEN
 	case proto == 115:
-		return modelSession(rest)
+		o := modelSession(rest)
+		if shared && o == steerOutcomeDECAP_REDIRECTED && binary.BigEndian.Uint32(rest) != 1 {
+			return steerOutcomeUNKNOWN_SESSION
+		}
+		return o
 	case dst == two:
 		return steerOutcomeOTHER // that one has no UDP
 	}
-	return modelUDP(rest)
+	o := modelUDP(rest)
+	if shared && o == steerOutcomeDECAP_REDIRECTED {
+		return modelShared(rest[8:])
+	}
+	return o
+}
+
+// modelShared is for a data message over UDP to a shared address, where tunnel 1 session 2 of version
+// 2 and session 1 of version 3 are known.
+func modelShared(b []byte) steerOutcome {
+	at, want := 4, uint32(1)
+	switch b[1] & 0xf {
+	case 2:
+		if at, want = 2, 1<<16|2; b[0]&0x40 != 0 {
+			at = 4
+		}
+	case 3:
+	default:
+		return steerOutcomeUNKNOWN_SESSION
+	}
+	switch {
+	case len(b) < at+4:
+		return steerOutcomeSHORT
+	case binary.BigEndian.Uint32(b[at:]) != want:
+		return steerOutcomeUNKNOWN_SESSION
+	}
+	return steerOutcomeDECAP_REDIRECTED
 }
 
 func modelSession(b []byte) steerOutcome {
@@ -124,12 +156,15 @@ func FuzzVerdict(f *testing.F) {
 		overIP(ownMAC, tag(0x88a8, 7), tag(0x8100, 8)), overIP(ownMAC, tag(0x8100, 7)), overIP(ownMAC, tag(0x8100, 0), tag(0x8100, 7)),
 		join(ether(ownMAC), typeIPv6, ipv6(115, 1), session1), join(ether(ownMAC), typeIPv6, ipv6(17, 1), udp(1701, dataV3)),
 		join(ether(ownMAC), typeIPv6, ipv6(44, 1), make([]byte, 12)), join(ether(ownMAC), typeIPv4, ipv4(17, 2, nil), udp(1701, dataV3)),
+		toShared(ipv4(115, 4, nil), session1), toShared(ipv4(115, 4, nil), session7), toShared(ipv4(17, 4, nil), udp(1701, dataV3)),
+		toShared(ipv4(17, 4, nil), udp(1701, dataV2)), toShared(ipv6(17, 4), udp(1701, dataV2Length)), toShared(ipv6(115, 4), session1),
 	} {
 		f.Add(frame)
 		f.Add(frame[:max(14, len(frame)-3)])
 	}
 	b := newBench(f)
 	b.core(f)
+	b.share(f)
 	b.vlan(f, b.p.AddVLAN, 100, AnyVLAN)
 	b.vlan(f, b.p.AddVLAN, 200, 20)
 	b.devices(f, Stack{{0x8100, 7}}, Stack{{0x88a8, 7}, {0x8100, 8}})
@@ -176,6 +211,7 @@ func BenchmarkVerdict(b *testing.B) {
 	s.vlan(b, s.p.AddVLAN, 100, AnyVLAN)
 	s.vlan(b, s.p.AddVLAN, 200, 20)
 	s.devices(b, Stack{{0x8100, 7}})
+	s.share(b)
 	for _, c := range []struct {
 		name  string
 		frame []byte
@@ -183,6 +219,7 @@ func BenchmarkVerdict(b *testing.B) {
 		{"kernel's", arp},
 		{"decap/IPv4/IP", overIP(ownMAC)},
 		{"decap/IPv6/UDP", join(ether(ownMAC), typeIPv6, ipv6(17, 1), udp(1701, dataV3))},
+		{"decap/IPv4/IP, shared", toShared(ipv4(115, 4, nil), session1)},
 		{"decap/IPv4/IP in a VLAN", overIP(ownMAC, tag(0x8100, 7))},
 		{"encap/VLAN", arpIn(tag(0x8100, 100))},
 		{"encap/QinQ", arpIn(tag(0x88a8, 200), tag(0x8100, 20))},

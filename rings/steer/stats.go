@@ -18,6 +18,7 @@ type Stats struct {
 	Options     uint64 // with IPv4 options or IPv6 extension headers, to our tunnel addresses
 	ForeignMAC  uint64 // data messages to us, but to another station's MAC, or a group's
 	ForeignVLAN uint64 // data messages to us, in a VLAN without a device over the port
+	Unknown     uint64 // data messages of no session added, to an address that is shared
 	Other       uint64 // everything else
 }
 
@@ -34,7 +35,7 @@ func (s Stats) ToKernel() map[string]uint64 {
 		n    uint64
 	}{
 		{"no_socket", s.NoSocket}, {"l2cp", s.L2CPHost}, {"control", s.Control}, {"short", s.Short}, {"fragment", s.Fragments},
-		{"ip_options", s.Options}, {"foreign_mac", s.ForeignMAC}, {"foreign_vlan", s.ForeignVLAN},
+		{"ip_options", s.Options}, {"foreign_mac", s.ForeignMAC}, {"foreign_vlan", s.ForeignVLAN}, {"unknown_session", s.Unknown},
 	} {
 		if r.n > 0 {
 			m[r.name] = r.n
@@ -61,6 +62,7 @@ func (p *Program) Stats() (Stats, error) {
 		Options:         n[steerOutcomeOPTIONS_SEEN],
 		ForeignMAC:      n[steerOutcomeFOREIGN_MAC],
 		ForeignVLAN:     n[steerOutcomeFOREIGN_VLAN],
+		Unknown:         n[steerOutcomeUNKNOWN_SESSION],
 		Other:           n[steerOutcomeOTHER],
 	}, nil
 }

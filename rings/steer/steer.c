@@ -7,8 +7,9 @@
 // questions is
 //
 //   1. does it belong to an attachment circuit of this port (whole port, untagged, VLAN, QinQ)?
-//   2. is the port a core port, and this an L2TP data message to one of our tunnels, in a VLAN that
-//      the kernel would take it from?
+//   2. is the port a core port, and this an L2TP data message to one of our tunnels (where we share
+//      its address with the kernel's L2TP: of a session that we know), in a VLAN that the kernel
+//      would take it from?
 //   3. otherwise it is the kernel's.
 //
 // Every helper used is free of the GPL, so the licence is the project's own. Tags that a driver

@@ -29,6 +29,13 @@ type steerLocal struct {
 	Port   uint16
 }
 
+type steerLocality uint32
+
+const (
+	steerLocalityLOCAL_OURS     steerLocality = 1
+	steerLocalityLOCAL_SESSIONS steerLocality = 2
+)
+
 type steerMac struct {
 	_    structs.HostLayout
 	Addr [6]uint8
@@ -50,7 +57,8 @@ const (
 	steerOutcomeOPTIONS_SEEN     steerOutcome = 9
 	steerOutcomeFOREIGN_MAC      steerOutcome = 10
 	steerOutcomeFOREIGN_VLAN     steerOutcome = 11
-	steerOutcomeOUTCOMES         steerOutcome = 12
+	steerOutcomeUNKNOWN_SESSION  steerOutcome = 12
+	steerOutcomeOUTCOMES         steerOutcome = 13
 )
 
 type steerPair struct {
@@ -76,6 +84,13 @@ const (
 	steerRuleRULE_MAC       steerRule = 32
 )
 
+type steerSession struct {
+	_       structs.HostLayout
+	To      steerLocal
+	Version uint32
+	Id      uint32
+}
+
 type steerStack struct {
 	_    structs.HostLayout
 	Tags [2]struct {
@@ -100,6 +115,7 @@ const (
 	steerMapLocals      = "locals"
 	steerMapMacs        = "macs"
 	steerMapPairs       = "pairs"
+	steerMapSessions    = "sessions"
 	steerMapSockets     = "sockets"
 	steerMapStats       = "stats"
 	steerMapSvlans      = "svlans"
@@ -160,6 +176,7 @@ type steerMapSpecs struct {
 	Locals   *ebpf.MapSpec `ebpf:"locals"`
 	Macs     *ebpf.MapSpec `ebpf:"macs"`
 	Pairs    *ebpf.MapSpec `ebpf:"pairs"`
+	Sessions *ebpf.MapSpec `ebpf:"sessions"`
 	Sockets  *ebpf.MapSpec `ebpf:"sockets"`
 	Stats    *ebpf.MapSpec `ebpf:"stats"`
 	Svlans   *ebpf.MapSpec `ebpf:"svlans"`
@@ -196,6 +213,7 @@ type steerMaps struct {
 	Locals   *ebpf.Map `ebpf:"locals"`
 	Macs     *ebpf.Map `ebpf:"macs"`
 	Pairs    *ebpf.Map `ebpf:"pairs"`
+	Sessions *ebpf.Map `ebpf:"sessions"`
 	Sockets  *ebpf.Map `ebpf:"sockets"`
 	Stats    *ebpf.Map `ebpf:"stats"`
 	Svlans   *ebpf.Map `ebpf:"svlans"`
@@ -208,6 +226,7 @@ func (m *steerMaps) Close() error {
 		m.Locals,
 		m.Macs,
 		m.Pairs,
+		m.Sessions,
 		m.Sockets,
 		m.Stats,
 		m.Svlans,

@@ -8,31 +8,41 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Steering is what the programs of all ports share: the local tunnel addresses. Its methods may
-// be called from any goroutine.
-type Steering struct {
-	locals *ebpf.Map
+// LoadConfig sizes the shared maps.
+type LoadConfig struct {
+	Sessions int // most sessions at shared addresses, each about 100 bytes of the kernel's memory once added; 0: none
+}
 
-	mu   sync.Mutex
-	used counted[steerLocal]
+// Steering is what the programs of all ports share: the local tunnel addresses, and the sessions of
+// those that are shared with the kernel. Its methods may be called from any goroutine.
+type Steering struct {
+	locals, sessions *ebpf.Map
+
+	mu     sync.Mutex
+	used   counted[steerLocal]
+	shared counted[steerLocal] // of those used
 }
 
 // Load makes the shared maps. It attaches nothing.
-func Load() (*Steering, error) {
+func Load(cfg LoadConfig) (*Steering, error) {
 	spec, err := loadSteer()
 	if err != nil {
 		return nil, fmt.Errorf("read the steering program: %w", err)
 	}
-	locals, err := ebpf.NewMap(spec.Maps[steerMapLocals])
-	if err != nil {
+	spec.Maps[steerMapSessions].MaxEntries = uint32(max(cfg.Sessions, 1))
+	s := &Steering{used: counted[steerLocal]{}, shared: counted[steerLocal]{}}
+	if s.locals, err = ebpf.NewMap(spec.Maps[steerMapLocals]); err != nil {
 		return nil, fmt.Errorf("make map %s: %w", steerMapLocals, err)
 	}
-	return &Steering{locals: locals, used: counted[steerLocal]{}}, nil
+	if s.sessions, err = ebpf.NewMap(spec.Maps[steerMapSessions]); err != nil {
+		return nil, errors.Join(fmt.Errorf("make map %s: %w", steerMapSessions, err), s.locals.Close())
+	}
+	return s, nil
 }
 
 // Close lets go of the shared maps. Programs still attached keep them until they are closed too.
 func (s *Steering) Close() error {
-	return s.locals.Close()
+	return errors.Join(s.locals.Close(), s.sessions.Close())
 }
 
 // AddLocal makes data messages to an address ours, on every core port.
@@ -48,13 +58,22 @@ func (s *Steering) AddLocal(l Local) error {
 			for _, k := range keys[:i] {
 				err = errors.Join(err, s.used.last(k, s.drop))
 			}
-			return fmt.Errorf("add local address %v: %w", l.Addr, err)
+			return fmt.Errorf("add local address %v: %w", l, err)
 		}
+	}
+	if !l.Shared {
+		return nil
+	}
+	if err := s.shared.first(keys[0], s.share); err != nil {
+		for _, k := range keys {
+			err = errors.Join(err, s.used.last(k, s.drop))
+		}
+		return fmt.Errorf("share local address %v with the kernel: %w", l, err)
 	}
 	return nil
 }
 
-// RemoveLocal takes back one AddLocal.
+// RemoveLocal takes back one AddLocal of the same Local.
 func (s *Steering) RemoveLocal(l Local) error {
 	keys, err := l.keys()
 	if err != nil {
@@ -62,16 +81,25 @@ func (s *Steering) RemoveLocal(l Local) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l.Shared {
+		if err := s.shared.last(keys[0], s.store); err != nil {
+			return fmt.Errorf("share local address %v no more: %w", l, err)
+		}
+	}
 	for _, k := range keys {
 		if err := s.used.last(k, s.drop); err != nil {
-			return fmt.Errorf("remove local address %v: %w", l.Addr, err)
+			return fmt.Errorf("remove local address %v: %w", l, err)
 		}
 	}
 	return nil
 }
 
 func (s *Steering) store(k steerLocal) error {
-	return s.locals.Put(k, uint32(0))
+	return s.locals.Put(k, steerLocalityLOCAL_OURS)
+}
+
+func (s *Steering) share(k steerLocal) error {
+	return s.locals.Put(k, steerLocalityLOCAL_OURS|steerLocalityLOCAL_SESSIONS)
 }
 
 func (s *Steering) drop(k steerLocal) error {

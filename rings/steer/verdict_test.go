@@ -135,6 +135,7 @@ var (
 	isOptions     = Stats{Options: 1}
 	isForeign     = Stats{ForeignMAC: 1}
 	isForeignVLAN = Stats{ForeignVLAN: 1}
+	isUnknown     = Stats{Unknown: 1}
 )
 
 // bench is an instance that is attached nowhere, with a socket on queue 0.
@@ -146,7 +147,7 @@ type bench struct {
 func newBench(t testing.TB) bench {
 	t.Helper()
 	newNetns(t)
-	s, err := Load()
+	s, err := Load(LoadConfig{Sessions: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +206,8 @@ func (s Stats) sub(o Stats) Stats {
 	return Stats{
 		s.EncapRedirected - o.EncapRedirected, s.DecapRedirected - o.DecapRedirected, s.L2CPDropped - o.L2CPDropped,
 		s.NoSocket - o.NoSocket, s.L2CPHost - o.L2CPHost, s.Control - o.Control, s.Short - o.Short,
-		s.Fragments - o.Fragments, s.Options - o.Options, s.ForeignMAC - o.ForeignMAC, s.ForeignVLAN - o.ForeignVLAN, s.Other - o.Other,
+		s.Fragments - o.Fragments, s.Options - o.Options, s.ForeignMAC - o.ForeignMAC, s.ForeignVLAN - o.ForeignVLAN,
+		s.Unknown - o.Unknown, s.Other - o.Other,
 	}
 }
 

@@ -1,0 +1,121 @@
+package scenarios
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestUnknownToKernel has other users of a tunnel's address beside xwire, a UDP socket on the same port
+// and a raw one for protocol 115: they get what is of no session of ours, data and control, and
+// nothing else.
+func TestUnknownToKernel(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		udp, six bool
+	}{{"ip4", false, false}, {"ip6", false, true}, {"udp4", true, false}, {"udp6", true, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := pair(t, shape{})
+			x := &wire{name: "x", udp: c.udp, six: c.six, sid: [2]uint32{10, 20}, vlan: vlanOf(0), pwVLAN: [2]string{"none", "none"}}
+			heard := w.listen(t, x)
+			box := w.start(t, 0, "[appliance]\nunknown = \"kernel\"\n"+config(0, x))
+
+			ours := x.to(bare())
+			theirs, control := ours, ours
+			theirs.sid = 0x01020304
+			if control.sid = 0; c.udp {
+				control.flags, control.sid = 0xc803, 10
+			}
+			if n, drops, gained, _ := w.verdict(t, x, ours, 3); n != 3 || len(drops) != 0 || gained.RxPackets != 3 {
+				t.Errorf("ours: %d delivered, dropped %v, counted %d", n, drops, gained.RxPackets)
+			}
+			if n, drops, gained, _ := w.verdict(t, x, theirs, 2); n != 0 || len(drops) != 0 || gained.RxPackets != 0 {
+				t.Errorf("the kernel's: %d delivered, dropped %v, counted %d", n, drops, gained.RxPackets)
+			}
+			w.inject(t, control)
+			got := heard(3)
+			if len(got) != 3 || len(got) == 3 && (!sameIDs(got[0], &theirs) || !sameIDs(got[1], &theirs) || !sameIDs(got[2], &control)) {
+				t.Errorf("the kernel's users heard % x, want two of session %08x and a control message", got, theirs.sid)
+			}
+			if p := portOf(t, box, "core0"); p.ToKernel["unknown_session"] != 2 || p.ToKernel["control"] != 1 || p.Received != 3 {
+				t.Errorf("left to the kernel %v, want 2 of unknown sessions and 1 control; received %d, want 3", p.ToKernel, p.Received)
+			}
+		})
+	}
+}
+
+// TestUnknownDropped: without the key the same message is taken, dropped and counted.
+func TestUnknownDropped(t *testing.T) {
+	w := pair(t, shape{})
+	x := &wire{name: "x", udp: true, sid: [2]uint32{10, 20}, vlan: vlanOf(0), pwVLAN: [2]string{"none", "none"}}
+	heard := w.listen(t, x)
+	w.start(t, 0, config(0, x))
+	theirs := x.to(bare())
+	theirs.sid = 0x01020304
+	if _, drops, _, _ := w.verdict(t, x, theirs, 2); drops["unknown_session"] != 2 {
+		t.Errorf("dropped %v, want 2 of unknown_session", drops)
+	}
+	if got := heard(1); len(got) != 0 {
+		t.Errorf("the kernel's user heard % x", got)
+	}
+}
+
+// listen opens a socket at box 0's end of a wire, as the kernel's L2TP or a daemon would. The function
+// gives what came: as many messages as asked for, or what there was in a second.
+func (w *world) listen(t *testing.T, x *wire) func(most int) [][]byte {
+	t.Helper()
+	var conn net.PacketConn
+	must(t, w.hosts[0].Run(func() (err error) {
+		local := x.endpoint(0)
+		if x.udp {
+			conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
+			return err
+		}
+		network := "ip4:115"
+		if x.six {
+			network = "ip6:115"
+		}
+		conn, err = net.ListenIP(network, &net.IPAddr{IP: local.Addr().AsSlice()})
+		return err
+	}))
+	t.Cleanup(func() { conn.Close() })
+	return func(most int) (got [][]byte) {
+		b := make([]byte, 2048)
+		for len(got) < most {
+			must(t, conn.SetReadDeadline(time.Now().Add(time.Second)))
+			n, from, err := conn.ReadFrom(b)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return got
+			}
+			if errors.Is(err, syscall.EINTR) {
+				continue
+			}
+			must(t, err)
+			if addr, _ := netip.ParseAddr(host(from)); addr != x.addr(1) {
+				t.Errorf("a message from %v, want %v", from, x.addr(1))
+			}
+			got = append(got, append([]byte(nil), b[:n]...))
+		}
+		return got
+	}
+}
+
+func host(a net.Addr) string {
+	if u, ok := a.(*net.UDPAddr); ok {
+		return u.AddrPort().Addr().Unmap().String()
+	}
+	return a.String()
+}
+
+// sameIDs compares what a socket gave with the L2TP header of a packet.
+func sameIDs(got []byte, p *packet) bool {
+	want := p.message()
+	if p.dstPort != 0 {
+		want = want[8:]
+	}
+	return len(got) >= 8 && string(got[:8]) == string(want[:8])
+}
