@@ -213,13 +213,18 @@ func (f *Forwarder) sublayer(b []byte, l *lookup, d *session, c *sessionCounters
 }
 
 // countRx counts a packet that passed, delivered or not.
-func (f *Forwarder) countRx(l *lookup, d *session, t *tunnel, c *sessionCounters) {
-	bytes := uint64(l.end) - uint64(l.at)
-	if t.class.udp() {
-		bytes += l2tp.FlagsLen
-	}
+func (f *Forwarder) countRx(l *lookup, c *sessionCounters) {
 	c.rxPackets.add(1)
-	c.rxBytes.add(bytes)
+	c.rxBytes.add(uint64(l.messageLen()))
+}
+
+// messageLen is the length of an L2TP message as counters count it.
+func (l *lookup) messageLen() uint32 {
+	n := uint32(l.end) - uint32(l.at)
+	if l.class.udp() {
+		n += l2tp.FlagsLen
+	}
+	return n
 }
 
 // decap moves the frame's start to the frame inside.
@@ -230,7 +235,7 @@ func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tu
 	if why := f.sublayer(b, l, d, c); why != dropNone {
 		return why
 	}
-	f.countRx(l, d, t, c)
+	f.countRx(l, c)
 	fr.Addr += uint64(l.at) + uint64(d.rxLen)
 	fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
 	return f.deliver(mem, fr, d)
@@ -280,6 +285,8 @@ func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel
 		c.rxOAM.add(1)
 	case DropFragment:
 		c.rxFragments.add(1)
+	case DropUnnumbered, DropOld:
+		c.rxSeqDiscards.add(1)
 	}
 	c.rxErrors.add(1)
 	if why != DropOversizeAC {

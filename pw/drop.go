@@ -34,6 +34,8 @@ const (
 	DropCookieMismatch
 	DropOAM
 	DropFragment
+	DropUnnumbered
+	DropOld
 	DropRuntInner
 	DropNoAC
 	DropVLANMissing
@@ -72,6 +74,8 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropCookieMismatch:   {"cookie_mismatch", "The cookie is none of those accepted."},
 	DropOAM:              {"oam", "A VCCV message (V bit of the sublayer), which nothing here answers."},
 	DropFragment:         {"fragment", "A fragment of a payload (B or E bit of the sublayer), which nothing here reassembles."},
+	DropUnnumbered:       {"unnumbered", "The packet has no sequence number, and the session requires one."},
+	DropOld:              {"old", "The packet's sequence number is that of one that has come already, or whose turn is over."},
 	DropRuntInner:        {"runt_inner", "The frame inside is shorter than an Ethernet header."},
 	DropNoAC:             {"no_ac", "The session has no attachment circuit at present."},
 	DropVLANMissing:      {"vlan_missing", "The frame inside has no VLAN tag where the session wants one."},

@@ -1,6 +1,7 @@
 package pw
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +146,17 @@ func dropCases(t testing.TB) []dropCase {
 		{why: DropOAM, name: "RFC5085 V bit", port: 0, frame: patch(a, sublayer, 0x80)},
 		{why: DropFragment, name: "RFC4623 B bit", port: 0, frame: patch(a, sublayer, 0x20)},
 		{why: DropFragment, name: "RFC4623 E bit", port: 0, frame: patch(a, sublayer, 0x50)},
+		{why: DropUnnumbered, name: "RFC3931-4.6.1 S bit 0", port: 0, frame: a, change: func(x *Table) {
+			s, _ := x.Session(1)
+			s.Sequence = Sequence{Require: true}
+			x.SetSession(1, s)
+		}},
+		{why: DropOld, name: "RFC3931-C behind the first", port: 0, frame: patch(a, sublayer, 0x40, 0, 0, 7), change: func(x *Table) {
+			s, _ := x.Session(1)
+			s.Sequence = Sequence{Send: true}
+			x.SetSession(1, s)
+			x.extraOf(1).seq.rx.accept(8, numberMask, inTurn)
+		}},
 		{why: DropRuntInner, name: "of 13 bytes", port: 0, frame: patch(a[:sublayer+4+13], 16, 0, 20+16+13)},
 		{why: DropNoAC, name: "detached", port: 0, frame: a, change: func(x *Table) {
 			s, _ := x.Session(1)
@@ -284,7 +296,7 @@ func TestDropNames(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	if got := Drop(NumDrops).String(); got != "drop(32)" || Drop(NumDrops).Help() != "" {
+	if got := Drop(NumDrops).String(); got != fmt.Sprintf("drop(%d)", NumDrops) || Drop(NumDrops).Help() != "" {
 		t.Errorf("name of no drop: %q", got)
 	}
 }

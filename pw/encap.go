@@ -266,6 +266,10 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 
 	r := (*window)(mem[addr-encapWindow : addr])
 	r.write(d, t, h)
+	numbers := e.seq != nil && e.seq.sends()
+	if numbers {
+		binary.BigEndian.PutUint32(r[encapWindow-4:], l2tp.SublayerS|e.seq.tx.next.Load())
+	}
 	start := encapWindow - int(d.partLen) - int(t.hdrLen)
 	l3 := r[start+2:]
 	start -= int(h.len)
@@ -302,6 +306,9 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 		c.txErrors.add(1)
 		f.drop(fr, DropOversize)
 		return
+	}
+	if numbers {
+		e.seq.tx.advance(e.seq.mask)
 	}
 	c.txPackets.add(1)
 	c.txBytes.add(bytes)

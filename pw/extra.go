@@ -13,10 +13,11 @@ type extra struct {
 	record uint32 // of the session, as published
 	joined uint32 // SessionID of the other session of a switched pair; 0: none
 	mss    int    // as SessionSpec.MSS
+	seq    *sequence
 }
 
 // wanted tells whether there is anything in it.
-func (e *extra) wanted() bool { return e.joined != 0 || e.mss != 0 }
+func (e *extra) wanted() bool { return e.joined != 0 || e.mss != 0 || e.seq != nil }
 
 var noExtra extra
 
@@ -24,15 +25,20 @@ var noExtra extra
 // goes on.
 func (e extra) with(spec *SessionSpec) extra {
 	e.mss = spec.MSS
+	e.seq = spec.Sequence.numbering(e.seq, numberMask)
 	return e
 }
 
 // addTo writes to a session's spec what with read of it.
 func (e *extra) addTo(spec *SessionSpec) {
 	spec.MSS = e.mss
+	if e.seq != nil {
+		spec.Sequence = e.seq.Sequence
+	}
 }
 
-// extraOf returns a session's extra; one that has none, or has just gone, has an empty one.
+// extraOf returns a session's extra; one that has none has an empty one. The record of one that has just
+// gone is 0.
 func (t *Table) extraOf(slot uint32) *extra {
 	if c := t.extras[slot>>chunkBits%maxChunks].Load(); c != nil {
 		if e := c[slot%chunkLen].Load(); e != nil {
@@ -43,15 +49,25 @@ func (t *Table) extraOf(slot uint32) *extra {
 }
 
 // setExtra publishes what a session is to have, before anyone can find its record. A session without
-// any costs nothing; what it had before stays until its slot is free, for workers may still be on
-// their way there.
+// any costs nothing.
 func (t *Table) setExtra(d *session, record uint32, e extra) {
 	if !e.wanted() {
+		t.dismiss(d.slot)
 		return
 	}
 	e.record = record
 	t.extras.reach(d.slot)
 	t.extras.at(d.slot).Store(&e)
+}
+
+// dismiss ends what a session has. Workers may still be on their way there by its record; those that
+// come by its SessionID find no record any more.
+func (t *Table) dismiss(slot uint32) {
+	if old := t.extraOf(slot); old != &noExtra {
+		e := *old
+		e.record = 0
+		t.extras.at(slot).Store(&e)
+	}
 }
 
 // flag tells workers whether the session has any.
@@ -95,7 +111,13 @@ func (f *Forwarder) move(fr *Frame) {
 	}
 	f.emit(*fr)
 	f.emitMade(fr.Addr)
+	f.leave(fr)
+}
+
+// leave takes a frame out of its place in the batch.
+func (f *Forwarder) leave(fr *Frame) {
 	fr.Out = gone
+	f.unsettled = true
 }
 
 // settle closes the gaps that frames left in out[n:], and appends those emitted.
@@ -108,6 +130,7 @@ func (f *Forwarder) settle(out []Frame, n int) []Frame {
 	}
 	kept = append(kept, f.emitted...)
 	f.emitted = f.emitted[:0]
+	f.unsettled = false
 	return kept
 }
 
@@ -131,17 +154,36 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	if why == dropNone {
 		why = f.sublayer(b, l, d, c)
 	}
-	if why == dropNone {
-		f.countRx(l, d, t, c)
-		fr.Addr += uint64(l.at) + uint64(d.rxLen)
-		fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
-		why = f.onward(mem, fr, d, e, now)
+	how := inTurn
+	if why == dropNone && e.seq != nil {
+		how, why = f.turn(b, l, d, e.seq, c)
 	}
 	if why != dropNone {
 		f.refuse(b, fr, l, d, t, c, why, now)
 		return
 	}
+	bytes := l.messageLen()
+	fr.Addr += uint64(l.at) + uint64(d.rxLen)
+	fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
 	c.note(s, now)
+	if how == ahead {
+		f.hold(mem, fr, d, e, l.number, bytes, now)
+		return
+	}
+	f.pass(mem, fr, d, e, c, bytes, now)
+	if e.seq != nil && e.seq.queue != nil {
+		f.release(mem, d, e, 0, now)
+	}
+}
+
+// pass counts a packet whose turn it is, and takes its frame onward.
+func (f *Forwarder) pass(mem []byte, fr *Frame, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) {
+	c.rxPackets.add(1)
+	c.rxBytes.add(uint64(bytes))
+	if why := f.onward(mem, fr, d, e, now); why != dropNone {
+		f.drop(fr, why)
+		c.rxErrors.add(1)
+	}
 	f.move(fr)
 }
 

@@ -45,7 +45,12 @@ type Forwarder struct {
 
 	toEncap, toDecap [burst]lookup
 
-	emitted []Frame // of sessions with an extra, in the order in which they leave
+	emitted   []Frame // of sessions with an extra, in the order in which they leave
+	unsettled bool    // some frame has left its place in the batch
+
+	waiting []waiting // sessions with frames held
+	held    int
+	due     int64 // when the first of them is to be released; 0: none is held
 
 	spare  []uint64 // free chunks to make frames in
 	made   []madeFrame
@@ -79,6 +84,8 @@ type lookup struct {
 	ports uint32 // as in flow
 	key0  uint64 // the first word of flow.key
 
+	number uint32 // of a session with sequence numbers, once turn has read it
+
 	// Encap only: the key, 0 where the port's record gave the session.
 	outer, inner uint16
 }
@@ -90,7 +97,8 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 	}
 	return &Forwarder{
 		table:       t,
-		emitted:     make([]Frame, 0, 8*burst),
+		emitted:     make([]Frame, 0, 32*burst),
+		waiting:     make([]waiting, 0, burst),
 		encapStreak: encapStreak{in: noPort},
 		decapStreak: decapStreak{in: noPort},
 
@@ -132,7 +140,7 @@ func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Fr
 		}
 		fs = fs[k:]
 	}
-	if len(f.emitted) > 0 {
+	if f.unsettled {
 		out = f.settle(out, n)
 	}
 	if len(f.made) > 0 {
@@ -141,15 +149,6 @@ func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Fr
 	f.epoch.leave()
 	return out
 }
-
-// Expire gives up held frames whose time has come; none are held.
-func (f *Forwarder) Expire(mem []byte, now int64, out []Frame) []Frame { return out }
-
-// Deadline tells when Expire is next due; never.
-func (f *Forwarder) Deadline() int64 { return 0 }
-
-// Held tells how many frames are held; none.
-func (f *Forwarder) Held() int { return 0 }
 
 func (f *Forwarder) drop(fr *Frame, why Drop) {
 	fr.Out = NoPort

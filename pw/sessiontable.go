@@ -279,6 +279,7 @@ func (t *Table) RemoveSession(id SessionID) error {
 		t.slots.at(slot.next).prev = slot.prev
 	}
 	slot.record = 0
+	t.dismiss(uint32(id))
 	t.grace.retire(retiredSession, record)
 	t.grace.retire(retiredSlot, uint32(id))
 	return nil

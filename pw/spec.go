@@ -51,6 +51,7 @@ type SessionSpec struct {
 	Type          l2tp.PWType // PWEth or PWEthVLAN
 	AC            Attachment
 	Oversize      Oversize
+	Sequence      Sequence
 	MSS           int // most that a TCP SYN inside may announce; MSSByPath: what the path leaves; 0: anything
 }
 
@@ -171,6 +172,9 @@ func (s *SessionSpec) check() error {
 		return fmt.Errorf("oversize %d: must be fragment or drop", s.Oversize)
 	case s.Type != l2tp.PWEth && s.Type != l2tp.PWEthVLAN:
 		return fmt.Errorf("pseudowire type %v: must be eth or vlan", s.Type)
+	}
+	if err := s.Sequence.check(s.Sublayer); err != nil {
+		return err
 	}
 	return s.AC.check()
 }

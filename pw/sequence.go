@@ -1,0 +1,181 @@
+package pw
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"xwire/l2tp"
+)
+
+// Sequence is how a session numbers its packets (RFC 3931 section 4.6.1). A session with any of it
+// looks at the numbers that it receives: newer packets are accepted at once, older ones dropped. The
+// zero value sends none and ignores those of the peer.
+type Sequence struct {
+	Send    bool // number what is sent
+	Require bool // drop what comes without a number
+	Follow  bool // begin and cease to number with the peer, as a LAC does (RFC 2661 section 5.4)
+
+	// Reorder is how long a packet waits for those before it; then it is delivered, and those
+	// before it are lost. 0: none waits.
+	Reorder time.Duration
+
+	// Resync is after how many old packets in order the peer is taken to have begun anew (RFC 3931
+	// appendix C). 0 means 4.
+	Resync uint8
+}
+
+const defaultResync = 4
+
+// maxReorder is the longest that a packet may wait.
+const maxReorder = 10 * time.Second
+
+func (s Sequence) wanted() bool { return s.Send || s.Require || s.Follow || s.Reorder != 0 }
+
+func (s Sequence) check(sublayer l2tp.Sublayer) error {
+	switch {
+	case !s.wanted():
+		return nil
+	case sublayer != l2tp.SublayerDefault:
+		return fmt.Errorf("sequence numbers: need the default sublayer, which holds them")
+	case s.Reorder < 0 || s.Reorder > maxReorder:
+		return fmt.Errorf("reorder for %v: must be 0 to %v", s.Reorder, maxReorder)
+	}
+	return nil
+}
+
+// sequence is a session's numbering. What it points to is state: tx belongs to the worker that
+// encapsulates the session's frames, rx and queue to the one that decapsulates them.
+type sequence struct {
+	Sequence
+	mask  uint32 // the largest number
+	tx    *sender
+	rx    *receiver
+	queue *queue // nil: none waits
+}
+
+// numberMask is the largest number of the default sublayer.
+const numberMask = 0xffffff
+
+// numbering is how a session that was numbered as old goes on when it is set to s.
+func (s Sequence) numbering(old *sequence, mask uint32) *sequence {
+	if !s.wanted() {
+		return nil
+	}
+	if s.Resync == 0 {
+		s.Resync = defaultResync
+	}
+	n := &sequence{Sequence: s, mask: mask}
+	if old != nil {
+		n.tx, n.rx, n.queue = old.tx, old.rx, old.queue
+	} else {
+		n.tx, n.rx = &sender{}, &receiver{}
+		n.tx.on.Store(s.Send)
+	}
+	switch {
+	case s.Reorder == 0:
+		n.queue = nil
+	case n.queue == nil:
+		n.queue = &queue{}
+	}
+	return n
+}
+
+// sends tells whether packets are numbered now.
+func (s *sequence) sends() bool {
+	if s.Follow {
+		return s.tx.on.Load()
+	}
+	return s.Send
+}
+
+// sender has the number of the next packet to be sent.
+type sender struct {
+	next atomic.Uint32
+	on   atomic.Bool // with Follow
+}
+
+// advance is for a packet that leaves with the number that was next.
+func (s *sender) advance(mask uint32) { s.next.Store((s.next.Load() + 1) & mask) }
+
+// receiver knows which number is to come next. Only its worker writes to it.
+type receiver struct {
+	next    atomic.Uint32
+	started bool
+	oldest  uint32 // number of the last packet that was old
+	old     uint8  // how many of those came in order
+
+	lost, resyncs atomic.Uint64
+}
+
+// rank is what a packet's number says of its turn.
+type rank uint8
+
+const (
+	inTurn rank = iota
+	ahead       // others are to come before it
+	past        // its turn was, or another with its number came
+	anew        // the peer began anew with it
+)
+
+// judge tells a number's rank. It changes nothing unless the packet is past.
+func (r *receiver) judge(n, mask uint32, resync uint8) rank {
+	switch d := (n - r.next.Load()) & mask; {
+	case !r.started:
+		return anew
+	case d == 0:
+		return inTurn
+	case d <= mask/2:
+		return ahead
+	}
+	// That the same packet comes over and over is no new beginning.
+	if r.old > 0 && n == (r.oldest+1)&mask {
+		r.old++
+	} else {
+		r.old = 1
+	}
+	r.oldest = n
+	if r.old > resync {
+		return anew
+	}
+	return past
+}
+
+// accept makes the number after n the next. Those between next and n are lost.
+func (r *receiver) accept(n, mask uint32, how rank) {
+	switch {
+	case how == ahead:
+		r.lost.Add(uint64((n - r.next.Load()) & mask))
+	case how == anew && r.started:
+		r.resyncs.Add(1)
+	}
+	r.started, r.old = true, 0
+	r.next.Store((n + 1) & mask)
+}
+
+// Numbering is where a session's sequence numbers stand.
+type Numbering struct {
+	Sending bool   // with numbers
+	NS      uint32 // of the next packet sent
+	NR      uint32 // expected of the next packet received
+	Lost    uint64 // numbers that never came, or came when their turn was over
+	Resyncs uint64 // times that the peer began anew
+}
+
+// Numbering returns where a session's numbers stand. False: it has none.
+func (t *Table) Numbering(id SessionID) (Numbering, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	slot, err := t.sessionSlot(id)
+	if err != nil {
+		return Numbering{}, false
+	}
+	s := t.extraNow(t.sessions.at(slot.record)).seq
+	if s == nil {
+		return Numbering{}, false
+	}
+	return Numbering{
+		Sending: s.sends(), NS: s.tx.next.Load(), NR: s.rx.next.Load(),
+		Lost: s.rx.lost.Load(), Resyncs: s.rx.resyncs.Load(),
+	}, true
+}
