@@ -58,53 +58,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	l, err := lab.New(lab.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	w := &world{}
-	for _, n := range []struct {
-		role string
-		ns   **lab.Namespace
-	}{{"customer", &w.customer}, {"xwire", &w.xwire}, {"kernel", &w.kernel}} {
-		if *n.ns, err = l.Namespace(n.role); err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(t, l.Connect(
-		lab.End{Namespace: w.customer, Name: "c0", Plain: true},
-		lab.End{Namespace: w.xwire, Name: "a0"}))
-	must(t, l.Connect(
-		lab.End{Namespace: w.xwire, Name: "k0", MTU: coreMTU, Addrs: prefixes("192.0.2.1/24", "2001:db8::1/64")},
-		lab.End{Namespace: w.kernel, Name: "k0", MTU: coreMTU, Plain: true, Addrs: prefixes("192.0.2.2/24", "2001:db8::2/64")}))
-
+	w := newNamespaces(t)
 	w.matrix, w.mismatch = matrix(), mismatches()
-	config := "[port.core]\ninterface = \"k0\"\n[port.access]\ninterface = \"a0\"\n"
+	config := ports
 	for _, c := range append(w.matrix, w.mismatch...) {
 		config += c.TOML()
-		must(t, w.customer.AddVLAN(lab.VLAN{Name: c.near, Parent: "c0", ID: c.vlan, Addrs: []netip.Prefix{c.nearAddr}}))
-		tunnel, session := c.KernelPeer(c.far, 1500, c.farAddr)
-		session.TxCookie, session.RxCookie = c.kernel.TxCookie, c.kernel.RxCookie
-		must(t, w.kernel.AddKernelTunnel(tunnel))
-		must(t, w.kernel.AddKernelSession(session))
-		// Neighbour and multicast reports would disturb the counters.
-		must(t, w.customer.SetSysctl("net/ipv6/conf/"+c.near+"/disable_ipv6", "1"))
-		must(t, w.kernel.SetSysctl("net/ipv6/conf/"+c.far+"/disable_ipv6", "1"))
-		c.kernel = session
+		w.addCircuit(t, c)
 	}
-	binary, err := lab.Build(t.Context(), "", false)
-	must(t, err)
-	w.box, err = w.xwire.Box(binary)
-	must(t, err)
-	must(t, w.box.Start(t.Context(), config))
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("xwire printed:\n%s", w.box.Process().Output())
-		}
-	})
-	w.control = api.NewClient(w.box.Control)
-	w.waitUp(t)
+	w.run(t, config)
 	return w
 }
 
