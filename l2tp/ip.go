@@ -35,8 +35,10 @@ func (p IPv4) Dst() [4]byte     { return [4]byte(p[16:]) }
 // Fragment tells whether the packet is a piece of one: "MF" set or "Fragment Offset" not 0.
 func (p IPv4) Fragment() bool { return p.Flags()&0x3fff != 0 }
 
-// IPv4Fields are the fields of a header without options; identification and flags are 0.
+// IPv4Fields are the fields of a header without options; identification is 0.
 type IPv4Fields struct {
+	TOS      byte
+	DF       bool // "don't fragment"
 	TotalLen uint16
 	TTL      byte
 	Protocol byte
@@ -45,9 +47,12 @@ type IPv4Fields struct {
 
 // Encode writes a header of 20 bytes with its checksum.
 func (p IPv4) Encode(f *IPv4Fields) {
-	p[0], p[1] = 0x45, 0
+	p[0], p[1] = 0x45, f.TOS
 	binary.BigEndian.PutUint16(p[2:], f.TotalLen)
 	clear(p[4:8])
+	if f.DF {
+		p[6] = 0x40
+	}
 	p[8], p[9] = f.TTL, f.Protocol
 	clear(p[10:12])
 	copy(p[12:16], f.Src[:])
@@ -77,9 +82,10 @@ func (p IPv6) HopLimit() byte    { return p[7] }
 func (p IPv6) Src() [16]byte     { return [16]byte(p[8:]) }
 func (p IPv6) Dst() [16]byte     { return [16]byte(p[24:]) }
 
-// IPv6Fields are the fields of a header with traffic class 0.
+// IPv6Fields are the fields of a header.
 type IPv6Fields struct {
 	FlowLabel  uint32 // 20 bits
+	Class      byte   // traffic class
 	PayloadLen uint16
 	NextHeader byte
 	HopLimit   byte
@@ -88,7 +94,7 @@ type IPv6Fields struct {
 
 // Encode writes a header of 40 bytes.
 func (p IPv6) Encode(f *IPv6Fields) {
-	binary.BigEndian.PutUint32(p, 6<<28|f.FlowLabel&0xfffff)
+	binary.BigEndian.PutUint32(p, 6<<28|uint32(f.Class)<<20|f.FlowLabel&0xfffff)
 	binary.BigEndian.PutUint16(p[4:], f.PayloadLen)
 	p[6], p[7] = f.NextHeader, f.HopLimit
 	copy(p[8:24], f.Src[:])

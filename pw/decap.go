@@ -19,13 +19,26 @@ func (f *Forwarder) invalidVersion(b []byte, l *lookup) {
 func (t *Table) resolve(b []byte, l *lookup, x *index) uint32 {
 	fl := flowOf(b, l)
 	record, place := l.record, l.place
-	for record != 0 {
-		if d := t.sessions.at(record); d.sid == l.sid && t.tunnels.at(d.tunnel).matches(&fl) {
-			return record
-		}
+	for record != 0 && !t.finds(record, l.sid, &fl) {
 		record, place = x.next(l.tag, place)
 	}
-	return 0
+	if record != 0 {
+		return record
+	}
+	if fl, ok := fl.fromAny(); ok {
+		tag := t.seeds.tag(&fl, l.sid)
+		record, place = x.first(tag)
+		for record != 0 && !t.finds(record, l.sid, &fl) {
+			record, place = x.next(tag, place)
+		}
+	}
+	return record
+}
+
+// finds tells whether the record is that of the session.
+func (t *Table) finds(record, sid uint32, f *flow) bool {
+	d := t.sessions.at(record)
+	return d.sid == sid && t.tunnels.at(d.tunnel).matches(f)
 }
 
 // is6 tells whether a packet's addresses are the tunnel's, behind the first word of them.

@@ -36,6 +36,7 @@ const (
 	DropFragment
 	DropUnnumbered
 	DropOld
+	DropECN
 	DropRuntInner
 	DropNoAC
 	DropVLANMissing
@@ -76,6 +77,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropFragment:         {"fragment", "A fragment of a payload (B or E bit of the sublayer), which nothing here reassembles."},
 	DropUnnumbered:       {"unnumbered", "The packet has no sequence number, and the session requires one."},
 	DropOld:              {"old", "The packet's sequence number is that of one that has come already, or whose turn is over."},
+	DropECN:              {"ecn", "The outer header tells of congestion, and the packet inside could not tell it on (RFC 6040)."},
 	DropRuntInner:        {"runt_inner", "The frame inside is shorter than an Ethernet header."},
 	DropNoAC:             {"no_ac", "The session has no attachment circuit at present."},
 	DropVLANMissing:      {"vlan_missing", "The frame inside has no VLAN tag where the session wants one."},

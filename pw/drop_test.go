@@ -157,6 +157,11 @@ func dropCases(t testing.TB) []dropCase {
 			x.SetSession(1, s)
 			x.extraOf(1).seq.rx.accept(8, numberMask, inTurn)
 		}},
+		{why: DropECN, name: "RFC6040-4.2 CE over not-ECT", port: 0, frame: patch(join(a, make([]byte, 12)), 15, 3, 0, 0x3e+12), change: func(x *Table) {
+			s, _ := x.Session(1)
+			s.Marking.ECN = true
+			x.SetSession(1, s)
+		}},
 		{why: DropRuntInner, name: "of 13 bytes", port: 0, frame: patch(a[:sublayer+4+13], 16, 0, 20+16+13)},
 		{why: DropNoAC, name: "detached", port: 0, frame: a, change: func(x *Table) {
 			s, _ := x.Session(1)

@@ -288,6 +288,10 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 		binary.BigEndian.PutUint16(l3[10:], ^uint16(s))
 		l4len -= l2tp.IPv4Len
 	}
+	sum := t.udpSum
+	if e.marked {
+		sum = l2tp.AddSum(sum, e.marking.mark(l3, t.class, f.marks))
+	}
 	bytes := uint64(d.partLen) + uint64(n)
 	if t.class.udp() {
 		bytes += l2tp.FlagsLen
@@ -295,7 +299,7 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 		binary.BigEndian.PutUint16(u[4:], uint16(l4len))
 		if t.sumTx {
 			message := mem[addr-uint64(d.partLen) : addr+uint64(n)]
-			binary.BigEndian.PutUint16(u[6:], udpSum(t.udpSum, uint16(l4len), message))
+			binary.BigEndian.PutUint16(u[6:], udpSum(sum, uint16(l4len), message))
 		}
 	}
 	room := uint32(encapWindow - start)

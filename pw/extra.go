@@ -14,10 +14,13 @@ type extra struct {
 	joined uint32 // SessionID of the other session of a switched pair; 0: none
 	mss    int    // as SessionSpec.MSS
 	seq    *sequence
+
+	marking Marking
+	marked  bool // there is anything in marking
 }
 
 // wanted tells whether there is anything in it.
-func (e *extra) wanted() bool { return e.joined != 0 || e.mss != 0 || e.seq != nil }
+func (e *extra) wanted() bool { return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked }
 
 var noExtra extra
 
@@ -26,6 +29,7 @@ var noExtra extra
 func (e extra) with(spec *SessionSpec) extra {
 	e.mss = spec.MSS
 	e.seq = spec.Sequence.numbering(e.seq, numberMask)
+	e.marking, e.marked = spec.Marking, spec.Marking.wanted()
 	return e
 }
 
@@ -35,6 +39,7 @@ func (e *extra) addTo(spec *SessionSpec) {
 	if e.seq != nil {
 		spec.Sequence = e.seq.Sequence
 	}
+	spec.Marking = e.marking
 }
 
 // extraOf returns a session's extra; one that has none has an empty one. The record of one that has just
@@ -56,6 +61,9 @@ func (t *Table) setExtra(d *session, record uint32, e extra) {
 		return
 	}
 	e.record = record
+	for _, f := range t.workers {
+		f.extraCounters.reach(d.slot)
+	}
 	t.extras.reach(d.slot)
 	t.extras.at(d.slot).Store(&e)
 }
@@ -137,6 +145,9 @@ func (f *Forwarder) settle(out []Frame, n int) []Frame {
 // encapExtra encapsulates a frame of a session with an extra.
 func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 	e := f.table.extraOf(d.slot)
+	if e.marked {
+		f.marks = e.marking.read(bytesOf(mem, fr), f.table.tunnels.at(d.tunnel).tos(), &f.table.seeds)
+	}
 	if e.mss != 0 {
 		f.clampFor(bytesOf(mem, fr), d, e)
 	}
@@ -166,11 +177,18 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	fr.Addr += uint64(l.at) + uint64(d.rxLen)
 	fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
 	c.note(s, now)
-	if how == ahead {
+	if e.marking.ECN {
+		why = congestion(bytesOf(mem, fr), tosOf(b[l.l3:]))
+	}
+	switch {
+	case why != dropNone:
+		f.lose(fr, d, c, bytes, why)
+	case how == ahead:
 		f.hold(mem, fr, d, e, l.number, bytes, now)
 		return
+	default:
+		f.pass(mem, fr, d, e, c, bytes, now)
 	}
-	f.pass(mem, fr, d, e, c, bytes, now)
 	if e.seq != nil && e.seq.queue != nil {
 		f.release(mem, d, e, 0, now)
 	}
@@ -178,13 +196,24 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 
 // pass counts a packet whose turn it is, and takes its frame onward.
 func (f *Forwarder) pass(mem []byte, fr *Frame, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) {
+	if why := f.onward(mem, fr, d, e, now); why != dropNone {
+		f.lose(fr, d, c, bytes, why)
+		return
+	}
 	c.rxPackets.add(1)
 	c.rxBytes.add(uint64(bytes))
-	if why := f.onward(mem, fr, d, e, now); why != dropNone {
-		f.drop(fr, why)
-		c.rxErrors.add(1)
-	}
 	f.move(fr)
+}
+
+// lose counts a packet that passed, and drops its frame.
+func (f *Forwarder) lose(fr *Frame, d *session, c *sessionCounters, bytes uint32, why Drop) {
+	c.rxPackets.add(1)
+	c.rxBytes.add(uint64(bytes))
+	c.rxErrors.add(1)
+	if why == DropECN {
+		f.extraCounters.at(d.slot).rxECN.add(1)
+	}
+	f.drop(fr, why)
 }
 
 // onward takes a frame that came for the session, and is in its turn, to where it is to go.

@@ -51,15 +51,17 @@ type Forwarder struct {
 	waiting []waiting // sessions with frames held
 	held    int
 	due     int64 // when the first of them is to be released; 0: none is held
+	marks   marks // of the frame that is encapsulated, if its session has a Marking
 
 	spare  []uint64 // free chunks to make frames in
 	made   []madeFrame
 	woven  []Frame
 	fragID uint32
 
-	counters     array[sessionCounters] // by SessionID
-	invalid      array[counter]         // by TunnelID
-	portCounters [MaxPorts]portCounters
+	counters      array[sessionCounters] // by SessionID
+	extraCounters array[extraCounters]   // by SessionID
+	invalid       array[counter]         // by TunnelID
+	portCounters  [MaxPorts]portCounters
 }
 
 // lookAgain is how long, in nanoseconds, a streak may hide its session's frames from suspect: a peer's

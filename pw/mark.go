@@ -75,8 +75,18 @@ func (t *Table) marked(k markKind, f flow, encap l2tp.Encap) bool {
 	return record != 0
 }
 
-// tunnelOf returns a tunnel with the packet's flow, or nil.
+// tunnelOf returns a tunnel with the packet's flow, or one that takes any port of its peer, or nil.
 func (t *Table) tunnelOf(f *flow) *tunnel {
+	r := t.tunnelNamed(f)
+	if r == nil {
+		if any, ok := f.fromAny(); ok {
+			r = t.tunnelNamed(&any)
+		}
+	}
+	return r
+}
+
+func (t *Table) tunnelNamed(f *flow) *tunnel {
 	tag := uint32(t.seeds.markHash(markFlow, f))
 	x := t.marks.Load()
 	record, i := x.first(tag)

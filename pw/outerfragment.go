@@ -20,6 +20,7 @@ const (
 	fragmentHeaderLen = 8  // RFC 8200 section 4.5
 	nextFragment      = 44 // next header
 	moreFragments     = 0x2000
+	dontFragment      = 0x4000
 )
 
 // madeFrame is a frame in a chunk of f.spare that leaves right behind another one.
@@ -97,7 +98,7 @@ func (f *Forwarder) cut(b []byte, ip6 bool, at, n uint32, more bool) {
 		return
 	}
 	binary.BigEndian.PutUint16(b[2:], uint16(l2tp.IPv4Len+n))
-	flags := uint16(at / 8)
+	flags := uint16(at/8) | binary.BigEndian.Uint16(b[6:])&dontFragment
 	if more {
 		flags |= moreFragments
 	}

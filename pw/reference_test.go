@@ -142,6 +142,7 @@ func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) 
 	if !ok || hop.Port == NoPort {
 		return fail(DropNoNextHop)
 	}
+	tos, ttl, df := s.marks(&t.TunnelSpec, frame)
 	if s.AC.PW.Kind != PWKeep {
 		pops := map[VLANKind]int{VLANSingle: 1, VLANQinQ: 2}[s.AC.VLAN.Kind]
 		if s.AC.VLAN.Kind == VLANUntagged && len(tagsOf(frame)) > 0 {
@@ -184,11 +185,14 @@ func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) 
 	var ip []byte
 	if len(local) == 4 {
 		n := uint16(20 + len(l4))
-		ip = join([]byte{0x45, 0, byte(n >> 8), byte(n), 0, 0, 0, 0, 64, proto, 0, 0}, local, peer)
+		ip = join([]byte{0x45, tos, byte(n >> 8), byte(n), 0, 0, 0, 0, ttl, proto, 0, 0}, local, peer)
+		if df {
+			ip[6] = 0x40
+		}
 		binary.BigEndian.PutUint16(ip[10:], ^refSum(ip))
 	} else {
 		n := uint16(len(l4))
-		ip = join([]byte{0x60, 0, 0, 0, byte(n >> 8), byte(n), proto, 64}, local, peer)
+		ip = join([]byte{0x60 | tos>>4, tos << 4, 0, 0, byte(n >> 8), byte(n), proto, ttl}, local, peer)
 	}
 	mtu := hop.MTU
 	if mtu == 0 {
@@ -308,7 +312,7 @@ func (r *reference) decap(frame []byte) outcome {
 		if message[1]&15 != 3 {
 			o := dropped(DropVersion)
 			for id, t := range r.tunnels {
-				if t.Encap == encap && t.Peer == netip.AddrPortFrom(src, sport) && t.Local == netip.AddrPortFrom(dst, dport) {
+				if t.takes(encap, src, sport, dst, dport) {
 					o.invalid = id
 				}
 			}
@@ -324,18 +328,15 @@ func (r *reference) decap(frame []byte) outcome {
 	if encap == l2tp.EncapUDP {
 		message = message[4:]
 	}
-	for id, s := range r.sessions {
-		t := r.tunnels[s.Tunnel]
-		if s.SID != u32(message) || t.Encap != encap || t.Peer != netip.AddrPortFrom(src, sport) || t.Local != netip.AddrPortFrom(dst, dport) {
-			continue
-		}
+	id, s := r.addressee(encap, src, sport, dst, dport, u32(message))
+	if s != nil {
 		if !sumOK {
 			return dropped(DropUDPChecksum)
 		}
-		if !sumThere && src.Is6() && !t.UDPZeroChecksumRx {
+		if !sumThere && src.Is6() && !r.tunnels[s.Tunnel].UDPZeroChecksumRx {
 			return dropped(DropUDPZeroChecksum)
 		}
-		o := r.deliver(id, &s, message[4:], bytes)
+		o := r.deliver(id, s, message[4:], bytes, refTOS(p))
 		o.session = id
 		if o.why == DropShort && o.port == NoPort {
 			o.session, o.invalid = 0, s.Tunnel
@@ -346,6 +347,23 @@ func (r *reference) decap(frame []byte) outcome {
 		return dropped(DropUDPChecksum)
 	}
 	return dropped(r.stranger(src, dst, encap, sport, dport))
+}
+
+// takes tells whether a packet is the tunnel's.
+func (t *TunnelSpec) takes(encap l2tp.Encap, src netip.Addr, sport uint16, dst netip.Addr, dport uint16) bool {
+	return t.Encap == encap && t.Local == netip.AddrPortFrom(dst, dport) && t.Peer.Addr() == src &&
+		(t.Peer.Port() == sport || t.AnyPeerPort)
+}
+
+// addressee prefers a tunnel that names the port.
+func (r *reference) addressee(encap l2tp.Encap, src netip.Addr, sport uint16, dst netip.Addr, dport uint16, sid uint32) (best SessionID, spec *SessionSpec) {
+	for id, s := range r.sessions {
+		t := r.tunnels[s.Tunnel]
+		if s.SID == sid && t.takes(encap, src, sport, dst, dport) && (spec == nil || !t.AnyPeerPort) {
+			best, spec = id, &s
+		}
+	}
+	return best, spec
 }
 
 func (r *reference) stranger(src, dst netip.Addr, encap l2tp.Encap, sport, dport uint16) Drop {
@@ -361,7 +379,7 @@ func (r *reference) stranger(src, dst netip.Addr, encap l2tp.Encap, sport, dport
 	pair := func(t refTunnel) bool { return local(t) && t.Peer.Addr() == src }
 	switch {
 	case any(func(t refTunnel) bool {
-		return pair(t) && t.Encap == encap && t.Local.Port() == dport && t.Peer.Port() == sport
+		return t.takes(encap, src, sport, dst, dport)
 	}):
 		return DropUnknownSession
 	case any(func(t refTunnel) bool { return pair(t) && t.Encap == encap }):
@@ -381,7 +399,7 @@ func (r *reference) stranger(src, dst netip.Addr, encap l2tp.Encap, sport, dport
 }
 
 // deliver takes what follows the session id to the attachment circuit.
-func (r *reference) deliver(id SessionID, s *SessionSpec, m []byte, bytes uint64) (o outcome) {
+func (r *reference) deliver(id SessionID, s *SessionSpec, m []byte, bytes uint64, tos byte) (o outcome) {
 	o.port = NoPort
 	cookieLen := 0
 	if s.RxCookieCount > 0 {
@@ -424,6 +442,14 @@ func (r *reference) deliver(id SessionID, s *SessionSpec, m []byte, bytes uint64
 	}
 	o.delta.RxPackets, o.delta.RxBytes = 1, bytes
 	frame := m[cookieLen+s.Sublayer.Len():]
+	if s.Marking.ECN {
+		var ok bool
+		if frame, ok = refCongestion(frame, tos); !ok {
+			o.why = DropECN
+			o.delta.RxECNDiscards = 1
+			return o
+		}
+	}
 	if len(frame) < 14 {
 		o.why = DropRuntInner
 		return o

@@ -128,3 +128,28 @@ func withoutRandom(frame []byte) []byte {
 	}
 	return b
 }
+
+// backInOrder puts the frames that Process gave back into the order in which they were given: those of
+// sessions with something uncommon leave behind the others. Each must be there once, in its chunk.
+func backInOrder(t testing.TB, in, out []Frame) []Frame {
+	t.Helper()
+	at := make(map[uint64]Frame, len(out))
+	for _, o := range out {
+		if _, twice := at[o.Addr/minChunk]; twice {
+			t.Fatalf("chunk %d came back twice", o.Addr/minChunk)
+		}
+		at[o.Addr/minChunk] = o
+	}
+	back := make([]Frame, 0, len(in))
+	for _, i := range in {
+		o, ok := at[i.Addr/minChunk]
+		if !ok || o.In != i.In {
+			t.Fatalf("%+v came back as %+v (%v)", i, o, ok)
+		}
+		back = append(back, o)
+	}
+	if len(out) != len(in) {
+		t.Fatalf("%d frames in, %d out", len(in), len(out))
+	}
+	return back
+}

@@ -32,6 +32,7 @@ func (t *Table) freeSlot(id uint32) {
 	t.tunnelIDs.at(uint32(slot.tunnel)).past.add(&c)
 	for _, f := range t.workers {
 		f.counters.at(id).zero()
+		f.zeroExtra(id)
 	}
 	t.clearExtra(id)
 	*slot = sessionSlot{}
@@ -304,6 +305,7 @@ func (t *Table) Session(id SessionID) (SessionSpec, bool) {
 func (t *Table) sessionCounters(slot uint32) (sum Counters) {
 	for _, f := range t.workers {
 		f.counters.at(slot).addTo(&sum)
+		f.addExtra(slot, &sum)
 	}
 	return sum
 }

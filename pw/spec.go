@@ -37,6 +37,14 @@ type TunnelSpec struct {
 	// UDPZeroChecksumRx accepts 0 over IPv6. A checksum that is there is always verified, and
 	// IPv4 always accepts 0.
 	UDPZeroChecksumRx bool
+
+	// AnyPeerPort takes UDP packets from any source port of the peer's address. Frames of one session
+	// may then come to several workers. Peer's port is where we send to.
+	AnyPeerPort bool
+
+	TTL uint8 // or hop limit; 0 means 64
+	TOS uint8 // or traffic class: DSCP and ECN bits
+	DF  bool  // IPv4: "don't fragment"; fragments that we send have it too
 }
 
 // SessionSpec is one pseudowire.
@@ -52,6 +60,7 @@ type SessionSpec struct {
 	AC            Attachment
 	Oversize      Oversize
 	Sequence      Sequence
+	Marking       Marking
 	MSS           int // most that a TCP SYN inside may announce; MSSByPath: what the path leaves; 0: anything
 }
 
@@ -153,6 +162,12 @@ func (s *TunnelSpec) check() error {
 	default:
 		return fmt.Errorf("encapsulation %v: must be udp or ip", s.Encap)
 	}
+	if s.AnyPeerPort && s.Encap != l2tp.EncapUDP {
+		return fmt.Errorf("tunnel from %v to %v: only UDP has ports that could be any", s.Local, s.Peer)
+	}
+	if s.DF && local.Is6() {
+		return fmt.Errorf("tunnel from %v to %v: IPv6 has no DF bit", s.Local, s.Peer)
+	}
 	return nil
 }
 
@@ -174,6 +189,9 @@ func (s *SessionSpec) check() error {
 		return fmt.Errorf("pseudowire type %v: must be eth or vlan", s.Type)
 	}
 	if err := s.Sequence.check(s.Sublayer); err != nil {
+		return err
+	}
+	if err := s.Marking.check(); err != nil {
 		return err
 	}
 	return s.AC.check()

@@ -55,7 +55,8 @@ type tunnel struct {
 
 	ipSum  uint16 // sum of the IPv4 header in hdr
 	udpSum uint16 // sum of pseudo header, ports and flags word, without the two lengths
-	_      [8]byte
+	df     bool   // as TunnelSpec.DF, which IPv6 does not have
+	_      [7]byte
 }
 
 const hopLimit = 64
@@ -71,6 +72,11 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 	n := l2tp.Overhead(t.class.ip6(), spec.Encap, 0, l2tp.SublayerNone) - l2tp.SessionIDLen
 	t.hdrLen = uint8(2 + n)
 	b := t.hdr[len(t.hdr)-int(t.hdrLen):]
+	ttl := spec.TTL
+	if ttl == 0 {
+		ttl = hopLimit
+	}
+	t.df = spec.DF
 	proto := byte(l2tp.ProtoL2TP)
 	if t.class.udp() {
 		proto = l2tp.ProtoUDP
@@ -81,7 +87,7 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 		binary.BigEndian.PutUint16(b, l2tp.TypeIPv6)
 		label := uint32(hash)&0xfffff | 1
 		l2tp.IPv6(b[2:]).Encode(&l2tp.IPv6Fields{
-			FlowLabel: label, NextHeader: proto, HopLimit: hopLimit, Src: local.As16(), Dst: peer.As16(),
+			FlowLabel: label, Class: spec.TOS, NextHeader: proto, HopLimit: ttl, Src: local.As16(), Dst: peer.As16(),
 		})
 		l4 = b[2+l2tp.IPv6Len:]
 		*(*[16]byte)(recv[0:]) = peer.As16()
@@ -93,7 +99,7 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 	} else {
 		binary.BigEndian.PutUint16(b, l2tp.TypeIPv4)
 		ip := l2tp.IPv4(b[2:])
-		ip.Encode(&l2tp.IPv4Fields{TTL: hopLimit, Protocol: proto, Src: local.As4(), Dst: peer.As4()})
+		ip.Encode(&l2tp.IPv4Fields{TOS: spec.TOS, DF: spec.DF, TTL: ttl, Protocol: proto, Src: local.As4(), Dst: peer.As4()})
 		clear(ip[10:12])
 		t.ipSum = l2tp.Sum(0, ip[:l2tp.IPv4Len])
 		l4 = b[2+l2tp.IPv4Len:]
@@ -109,7 +115,9 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 		binary.BigEndian.PutUint32(l4[l2tp.UDPLen:], l2tp.FlagsData)
 		t.udpSum = l2tp.Sum(t.udpSum, l4)
 		var p [4]byte
-		binary.BigEndian.PutUint16(p[0:], spec.Peer.Port())
+		if !spec.AnyPeerPort {
+			binary.BigEndian.PutUint16(p[0:], spec.Peer.Port())
+		}
 		binary.BigEndian.PutUint16(p[2:], spec.Local.Port())
 		t.ports = binary.LittleEndian.Uint32(p[:])
 	}
@@ -119,6 +127,10 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 func (t *tunnel) spec() TunnelSpec {
 	b := t.hdr[len(t.hdr)-int(t.hdrLen)+2:]
 	s := TunnelSpec{Version: 3, Encap: l2tp.EncapIP, UDPChecksumTx: t.sumTx, UDPZeroChecksumRx: t.zeroRx}
+	if s.TTL, s.DF = t.ttl(), t.df; s.TTL == hopLimit {
+		s.TTL = 0
+	}
+	s.TOS = t.tos()
 	var local, peer netip.Addr
 	l4 := b[l2tp.IPv4Len:]
 	if t.class.ip6() {
@@ -131,9 +143,32 @@ func (t *tunnel) spec() TunnelSpec {
 	if t.class.udp() {
 		s.Encap = l2tp.EncapUDP
 		sport, dport = l2tp.UDP(l4).SrcPort(), l2tp.UDP(l4).DstPort()
+		s.AnyPeerPort = t.ports&peerPortMask == 0
 	}
 	s.Local, s.Peer = netip.AddrPortFrom(local, sport), netip.AddrPortFrom(peer, dport)
 	return s
+}
+
+// peerPortMask has the bits of the packet's source port in flow.ports. A tunnel with none of them set
+// takes any port.
+const peerPortMask = 0xffff
+
+// fromAny is what names the packet's tunnel if that takes any port. False: its encapsulation has none.
+func (f flow) fromAny() (flow, bool) {
+	f.ports &^= peerPortMask
+	return f, f.class.udp()
+}
+
+// l3 is the IP header in hdr.
+func (t *tunnel) l3() []byte { return t.hdr[len(t.hdr)-int(t.hdrLen)+2:] }
+
+func (t *tunnel) tos() uint8 { return tosOf(t.l3()) }
+
+func (t *tunnel) ttl() uint8 {
+	if t.class.ip6() {
+		return t.l3()[7]
+	}
+	return t.l3()[8]
 }
 
 // flow is the part of a received packet that names its tunnel, as in tunnel.key.

@@ -186,7 +186,7 @@ func newWireBox(t testing.TB, c *wireCase, far bool) *Table {
 }
 
 func TestWire(t *testing.T) {
-	for _, c := range wireCases(t) {
+	for _, c := range append(wireCases(t), markCases(t)...) {
 		t.Run(c.name, func(t *testing.T) {
 			frame, packet, back := wire(t, c.frame...), wire(t, c.packet...), wire(t, c.back...)
 			if c.back == nil {

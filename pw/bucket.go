@@ -1,0 +1,90 @@
+package pw
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+// Rate bounds a flow of frames by a token bucket (RFC 2697 with one colour): never more than Burst
+// bytes and what Bits allows meanwhile.
+type Rate struct {
+	Bits  uint64 // a second; 0: no limit
+	Burst uint64 // bytes, at least the longest frame, or that never passes
+}
+
+// MaxRate is the highest rate, in bits a second, and MaxBurst the longest burst, in bytes.
+const (
+	MaxRate  = 1e12
+	MaxBurst = 1 << 32
+)
+
+// Time in a bucket is in units of 1/256 ns, modulo 2^64: fine enough for a byte at MaxRate.
+const (
+	tickShift = 8
+	second    = 1e9 << tickShift
+)
+
+// meter is a bucket's rate as the time that a unit (a byte, or a frame) takes at it.
+type meter struct {
+	unit  uint64 // ticks, with 16 bits of fraction, rounded up
+	burst uint64 // ticks
+}
+
+// newMeter is for units a second and a burst of units. Rounding is against the sender, so that never
+// more passes than said.
+func newMeter(units, burst uint64) meter {
+	if units == 0 {
+		return meter{}
+	}
+	hi, lo := bits.Mul64(second, 1<<16)
+	q, rest := bits.Div64(hi, lo, units)
+	if rest > 0 {
+		q++
+	}
+	hi, lo = bits.Mul64(burst, second)
+	if hi >= units {
+		hi, lo = 0, 1<<62 // years
+	} else {
+		lo, _ = bits.Div64(hi, lo, units)
+	}
+	return meter{unit: q, burst: min(lo, 1<<62)}
+}
+
+// ofBits is the meter of a rate of bytes.
+func (r Rate) meter() meter {
+	if r.Bits == 0 {
+		return meter{}
+	}
+	// A byte takes eight times as long as a bit.
+	m := newMeter(r.Bits, 8*r.Burst)
+	m.unit *= 8
+	return m
+}
+
+// bucket is the state: the time at which it will be full again. Any number of workers take from it.
+type bucket struct{ full atomic.Uint64 }
+
+// take takes n units at a time in nanoseconds, all or none.
+func (b *bucket) take(m *meter, n uint32, now int64) bool {
+	t := uint64(now) << tickShift
+	hi, lo := bits.Mul64(uint64(n), m.unit)
+	cost := hi<<48 | lo>>16
+	if lo&0xffff != 0 {
+		cost++
+	}
+	for {
+		full := b.full.Load()
+		wait := full - t
+		if wait > m.burst+second {
+			// Full since long ago; or the rate was changed; the second is for workers whose clock is
+			// ahead of ours.
+			wait = 0
+		}
+		if wait+cost > m.burst {
+			return false
+		}
+		if b.full.CompareAndSwap(full, t+wait+cost) {
+			return true
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package pw
+
+import (
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// In no span of time passes more than the burst and what the rate allows in it, and a sender that keeps
+// to the rate loses nothing.
+func TestBucketNeverLetsMoreThrough(t *testing.T) {
+	for _, r := range []Rate{
+		{8000, 1600}, {64_000, 9018}, {1_000_000, 16384}, {10_000_000, 125_000}, {999_999_937, 12_345_678},
+		{100_000_000_000, 1 << 20}, {MaxRate, MaxBurst}, {MaxRate, 1600}, {1, 1600},
+	} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprint(r, seed), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 1))
+				m, b := r.meter(), new(bucket)
+				now := int64(rng.Uint64() >> 1 >> (seed * 12)) // wraps in ticks, or is near the boot
+				type passed struct {
+					at    int64
+					bytes uint32
+				}
+				var got []passed
+				refused := 0
+				for range 3000 {
+					n := uint32(14 + rng.IntN(1505))
+					// Twice the rate.
+					now += int64(rng.Float64() * float64(n) * 8e9 / float64(r.Bits))
+					if rng.IntN(500) == 0 {
+						now += int64(rng.Uint64N(1e12))
+					}
+					if b.take(&m, n, now) {
+						got = append(got, passed{now, n})
+					} else {
+						refused++
+					}
+				}
+				for _, from := range []int{0, 1, 7, len(got) / 3, len(got) / 2} {
+					var sum uint64
+					for i := from; i < len(got); i++ {
+						sum += uint64(got[i].bytes)
+						// sum*8e9 <= burst*8e9 + bits*t, all integers.
+						have := new(big.Int).Mul(new(big.Int).SetUint64(sum-min(sum, r.Burst)), big.NewInt(8e9))
+						may := new(big.Int).Mul(new(big.Int).SetUint64(r.Bits), big.NewInt(got[i].at-got[from].at))
+						if have.Cmp(may) > 0 {
+							t.Fatalf("%d bytes in %d ns from frame %d on", sum, got[i].at-got[from].at, from)
+						}
+					}
+				}
+				if len(got) == 0 || refused == 0 && r.Burst < 1<<20 {
+					t.Errorf("%d passed, %d refused: this shows little", len(got), refused)
+				}
+			})
+		}
+	}
+}
+
+func TestBucketGivesTheRate(t *testing.T) {
+	for _, r := range []Rate{{64_000, 1600}, {10_000_000, 16384}, {100_000_000_000, 64000}} {
+		m, b := r.meter(), new(bucket)
+		now, passed := int64(1<<60), uint64(0)
+		step := int64(max(1, 200*8e9/r.Bits)) // four times the rate
+		const steps = 200_000
+		for range steps {
+			if b.take(&m, 800, now) {
+				passed += 800
+			}
+			now += step
+		}
+		want := float64(r.Burst) + float64(r.Bits)/8*float64(steps*step)/1e9
+		if got := float64(passed); got > want || got < want*0.995-800 {
+			t.Errorf("%+v: %.0f bytes passed, want %.0f", r, got, want)
+		}
+	}
+}
+
+// A frame as long as the burst passes when the bucket is full, one longer never.
+func TestBucketBurst(t *testing.T) {
+	m, b := Rate{8_000_000, 1500}.meter(), new(bucket)
+	const ms = 1_000_000
+	for i, c := range []struct {
+		n    uint32
+		at   int64
+		want bool
+	}{
+		{1501, 0, false}, {1500, 0, true}, {1, 0, false}, {1, 1000, true}, {1, 1000, false},
+		{1500, 2 * ms, true}, {750, 2*ms + ms/2, false}, {750, 2*ms + ms*3/4, true}, {1, 2*ms + ms*3/4, false},
+		{1500, 5 * ms, true}, {1500, 5 * ms, false}, {60, 5*ms - 10, false},
+	} {
+		if got := b.take(&m, c.n, c.at+1e15); got != c.want {
+			t.Errorf("%d: %d bytes at %d ns: %v", i, c.n, c.at, got)
+		}
+	}
+}
+
+// A bucket whose rate is changed to a much higher one does not wait for the old one's time.
+func TestBucketForgetsAnOldRate(t *testing.T) {
+	slow, fast, b := Rate{8, 1500}.meter(), Rate{8_000_000, 1500}.meter(), new(bucket)
+	if !b.take(&slow, 1500, 1e9) || b.take(&slow, 1500, 2e9) {
+		t.Fatal("the slow bucket does not hold its burst")
+	}
+	if !b.take(&fast, 1500, 2e9) {
+		t.Error("the fast one waits")
+	}
+}
+
+// Workers that take together get no more than one would.
+func TestBucketOfSeveralWorkers(t *testing.T) {
+	r := Rate{8_000_000, 100_000}
+	m, b := r.meter(), new(bucket)
+	var wg sync.WaitGroup
+	var passed atomic.Uint64
+	const start, span = int64(1e15), int64(100_000_000)
+	for w := range 4 {
+		wg.Go(func() {
+			for now := start + int64(w); now < start+span; now += 20_000 {
+				if b.take(&m, 100, now) {
+					passed.Add(100)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got, most := passed.Load(), r.Burst+r.Bits/8*uint64(span)/1e9; got > most || got < r.Burst {
+		t.Errorf("%d bytes passed, want at most %d", got, most)
+	}
+}

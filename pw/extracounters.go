@@ -1,0 +1,26 @@
+package pw
+
+// extraCounters are one worker's counts for one session slot that only a session with an extra has:
+// a cache line, in chunks that are there where one is.
+type extraCounters struct {
+	rxECN counter
+	_     [7]counter
+}
+
+// addExtra sums one worker's counts of a slot into c.
+func (f *Forwarder) addExtra(slot uint32, c *Counters) {
+	if f.extraCounters[slot>>chunkBits%maxChunks].Load() == nil {
+		return
+	}
+	s := f.extraCounters.at(slot)
+	c.RxECNDiscards += s.rxECN.load()
+}
+
+// zeroExtra may be called only while no worker can reach the slot.
+func (f *Forwarder) zeroExtra(slot uint32) {
+	if f.extraCounters[slot>>chunkBits%maxChunks].Load() == nil {
+		return
+	}
+	s := f.extraCounters.at(slot)
+	s.rxECN.store(0)
+}
