@@ -10,9 +10,11 @@ import (
 	"xwire/rings"
 )
 
-// Forwarders tell rings which frames must stay together, and make fragments.
+// Forwarders tell rings which frames must stay together and which belong to one worker, and make
+// fragments.
 var (
 	_ rings.Spreader = (*pw.Forwarder)(nil)
+	_ rings.Keeper   = (*pw.Forwarder)(nil)
 	_ rings.Maker    = (*pw.Forwarder)(nil)
 )
 

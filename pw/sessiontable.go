@@ -171,6 +171,7 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 func (t *Table) newSession(d *session, e extra) uint32 {
 	record := t.sessions.take()
 	d.flag(&e)
+	t.countOrdered(&e, 1)
 	*t.sessions.at(record) = *d
 	t.setExtra(d, record, e)
 	return record
@@ -216,6 +217,8 @@ func (t *Table) replace(id SessionID, d *session, e extra) {
 	slot := t.slots.at(uint32(id))
 	oldRecord := slot.record
 	old := *t.sessions.at(oldRecord)
+	had := t.extraNow(&old)
+	t.countOrdered(&had, -1)
 	record := t.newSession(d, e)
 	slot.record = record
 
@@ -280,6 +283,8 @@ func (t *Table) RemoveSession(id SessionID) error {
 		t.slots.at(slot.next).prev = slot.prev
 	}
 	slot.record = 0
+	had := t.extraNow(d)
+	t.countOrdered(&had, -1)
 	t.dismiss(uint32(id))
 	t.grace.retire(retiredSession, record)
 	t.grace.retire(retiredSlot, uint32(id))

@@ -24,6 +24,7 @@ type Table struct {
 	hops             store[nextHop]
 	hopNow           array[atomic.Uint32] // by NextHopID: its present state
 	extras           extras
+	ordered          atomic.Int32 // sessions with ordered state
 
 	// What they do not.
 	attached  [MaxPorts]attachments

@@ -123,6 +123,7 @@ func (f *Fabric) newWorker(index int, wc WorkerConfig, cfg FabricConfig, clock c
 	}
 	w.cache.depot = f.depot
 	w.spreader, _ = wc.Handler.(Spreader)
+	w.keeper, _ = wc.Handler.(Keeper)
 	w.maker, _ = wc.Handler.(Maker)
 	w.spares = make([]uint64, 0, spareBatches*cfg.Batch)
 	stray := &portCounters{}

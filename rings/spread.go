@@ -11,6 +11,15 @@ type Spreader interface {
 	Spread(mem []byte, in []Frame, workers int, to []uint8)
 }
 
+// Keeper is a Spreader that has state for some frames, which one worker must have for itself. All
+// ports ask it, whatever their Spread is, while Keeps answers true.
+type Keeper interface {
+	Spreader
+	Keeps() bool
+	// Keep is Spread, but leaves all other frames with the worker that received them.
+	Keep(mem []byte, in []Frame, workers int, to []uint8)
+}
+
 // Stay, or any number that is no worker's, leaves a frame with the worker that received it.
 const Stay = ^uint8(0)
 
@@ -19,11 +28,21 @@ const Stay = ^uint8(0)
 // the frames already.
 func (c *PortConfig) spread(workers int) bool { return c.Spread && len(c.Queues) < workers }
 
-// hand passes received frames on to the workers that are to process them, and returns those of our
-// own, in the same memory. What is handed over keeps Out at NoPort: the taker processes it.
-func (w *worker) hand(c *portCounters, in []Frame) []Frame {
+// hand passes frames on to the workers that are to process them, and returns those of our own, in the
+// same memory. all: every frame that the handler understands may go to another worker, else only those
+// that must. What is handed over keeps Out at NoPort: the taker processes it.
+func (w *worker) hand(in []Frame, all bool) []Frame {
 	to := w.to[:len(in)]
-	w.spreader.Spread(w.memory, in, len(w.outboxes), to)
+	switch {
+	case len(w.outboxes) == 1:
+		return in
+	case all && w.spreader != nil:
+		w.spreader.Spread(w.memory, in, len(w.outboxes), to)
+	case w.keeper != nil && w.keeper.Keeps():
+		w.keeper.Keep(w.memory, in, len(w.outboxes), to)
+	default:
+		return in
+	}
 	kept := in[:0]
 	for i, f := range in {
 		n := int(to[i])
@@ -31,7 +50,7 @@ func (w *worker) hand(c *portCounters, in []Frame) []Frame {
 			kept = append(kept, f)
 			continue
 		}
-		w.give(c, w.outboxes[n], w.fabric.workers[n], f)
+		w.give(w.account(f.In), w.outboxes[n], w.fabric.workers[n], f)
 	}
 	return kept
 }

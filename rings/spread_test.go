@@ -245,3 +245,63 @@ func TestSpreadAllocatesNothing(t *testing.T) {
 	}
 	checkAudit(t, f.Fabric)
 }
+
+// keeper keeps stream 1 on worker 1 and stream 3 on worker 3 while it keeps anything.
+type keeper struct {
+	spreader
+	keeps *atomic.Bool
+}
+
+func (k *keeper) Keeps() bool { return k.keeps.Load() }
+
+func (k *keeper) Keep(mem []byte, in []Frame, workers int, to []uint8) {
+	k.Spread(mem, in, workers, to)
+	for i, f := range in {
+		if stream := binary.BigEndian.Uint64(mem[f.Addr+14:]); stream != 1 && stream != 3 {
+			to[i] = Stay
+		}
+	}
+}
+
+// TestKeep: on a port that does not spread, frames go to other workers only while the handler keeps
+// some, and only those; injected ones too.
+func TestKeep(t *testing.T) {
+	const workers, perStream = 4, 50
+	for _, keeps := range []bool{false, true} {
+		var on atomic.Bool
+		on.Store(keeps)
+		cfg := FabricConfig{}
+		var keepers []*keeper
+		for i := range workers {
+			k := &keeper{spreader{index: i}, &on}
+			keepers = append(keepers, k)
+			cfg.Workers = append(cfg.Workers, WorkerConfig{CPU: -1, Handler: k})
+		}
+		f := newFakeFabric(t, 0, cfg)
+		var sent atomic.Uint64
+		a := f.port(PortConfig{Index: 0, Workers: []int{2}}, nil)
+		f.port(PortConfig{Index: 1}, func(uint32, []byte) { sent.Add(1) })
+		stop := start(t, f.Fabric)
+		buf := make([]byte, 64)
+		for i := range perStream * 4 {
+			for !a.Receive(0, streamFrame(buf, 1, uint64(i%4), 0)) {
+				time.Sleep(10 * time.Microsecond)
+			}
+		}
+		eventually(t, "all frames", func() bool { return sent.Load() == perStream*4 })
+		checkAudit(t, f.Fabric)
+		checkEquation(t, a.Port)
+		stop()
+		for w, k := range keepers {
+			for stream, n := range k.streams[:4] {
+				home := 2
+				if keeps && stream&1 == 1 {
+					home = stream
+				}
+				if want := map[bool]uint64{true: perStream}[w == home]; n != want {
+					t.Errorf("keeps %v: worker %d processed %d frames of stream %d, want %d", keeps, w, n, stream, want)
+				}
+			}
+		}
+	}
+}

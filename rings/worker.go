@@ -32,6 +32,7 @@ type worker struct {
 	fabric   *Fabric
 	handler  Handler
 	spreader Spreader // the handler, if it is one
+	keeper   Keeper   // likewise
 	maker    Maker    // likewise
 	clock    clock
 
@@ -201,10 +202,7 @@ func (w *worker) receive(s *socket, now int64) int {
 	q.receiving -= n
 	c := w.ports[port]
 	c.received.add(uint64(n))
-	if q.spread && w.spreader != nil {
-		in = w.hand(c, in)
-	}
-	if len(in) > 0 {
+	if in = w.hand(in, q.spread); len(in) > 0 {
 		c.taken.add(uint64(len(in)))
 		w.process(in, now)
 	}
@@ -244,10 +242,16 @@ func (w *worker) empty(b *inbox, now int64) int {
 		}
 		w.in[unprocessed] = f
 		unprocessed++
+	}
+	in := w.in[:unprocessed]
+	if b == w.injected && len(in) > 0 {
+		in = w.hand(in, false)
+	}
+	for _, f := range in {
 		w.account(f.In).taken.add(1)
 	}
-	if unprocessed > 0 {
-		w.process(w.in[:unprocessed], now)
+	if len(in) > 0 {
+		w.process(in, now)
 	}
 	return n
 }

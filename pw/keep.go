@@ -1,0 +1,83 @@
+package pw
+
+import "xwire/l2tp"
+
+// ordered tells whether what the session has is state that one worker must have for itself, each
+// direction by its own.
+func (e *extra) ordered() bool { return e.seq != nil }
+
+// countOrdered keeps the number of sessions with such state.
+func (t *Table) countOrdered(e *extra, by int32) {
+	if e.ordered() {
+		t.ordered.Add(by)
+	}
+}
+
+// Keeps tells whether some session's frames must all be one worker's, so that Keep is to be asked
+// on ports whose frames need not be spread.
+func (f *Forwarder) Keeps() bool { return f.table.ordered.Load() > 0 }
+
+// Keep is Spread for ports whose frames may stay where they are: it answers a worker for frames of
+// sessions with sequence numbers only, and 255 for all others.
+func (f *Forwarder) Keep(mem []byte, in []Frame, workers int, to []uint8) {
+	f.Spread(mem, in, workers, to)
+	f.epoch.enter()
+	for i := range in {
+		if int(to[i]) != f.worker && to[i] != stay && !f.kept(bytesOf(mem, &in[i]), in[i].In) {
+			to[i] = stay
+		}
+	}
+	f.epoch.leave()
+}
+
+// kept tells whether a frame is of a session with ordered state, or will be of one with which its
+// session is joined.
+func (f *Forwarder) kept(b []byte, in uint16) bool {
+	t := f.table
+	record := f.find(b, in)
+	if record == 0 {
+		return false
+	}
+	d := t.sessions.at(record)
+	if (d.encapOp|d.decapOp)&opExtra == 0 {
+		return false
+	}
+	e := t.extraOf(d.slot)
+	return e.ordered() || e.joined != 0 && t.extraOf(e.joined).ordered()
+}
+
+// find returns the record of the session that a frame is of, or 0.
+func (f *Forwarder) find(b []byte, in uint16) uint32 {
+	t := f.table
+	if len(b) < l2tp.EthernetLen {
+		return 0
+	}
+	state := t.ports[in%MaxPorts].state.Load()
+	l := &f.toEncap[0] // free between two bursts, as toDecap is
+	if state&portAttached != 0 && t.attachment(in, state, b, l) {
+		record := l.record
+		if l.outer != 0 {
+			x := t.ac.Load()
+			l.record, l.place = x.first(l.tag)
+			record = t.resolveAC(in, l, x)
+		}
+		if record != 0 {
+			return record
+		}
+	}
+	if state&portCore == 0 {
+		return 0
+	}
+	l = &f.toDecap[0]
+	if !quickOuter6(b, l, &t.seeds) {
+		if parseOuter(b, l) != dropNone {
+			return 0
+		}
+		fl := flowOf(b, l)
+		l.sid, l.ports = l2tp.Data(b[l.at:]).SessionID(), fl.ports
+		l.tag = t.seeds.tag(&fl, l.sid)
+	}
+	x := t.decap.Load()
+	l.record, l.place = x.first(l.tag)
+	return t.resolve(b, l, x)
+}
