@@ -60,7 +60,6 @@ func (s *Steering) load(cfg AttachConfig) (*Program, error) {
 		return nil, fmt.Errorf("read the steering program: %w", err)
 	}
 	spec.Maps[steerMapSockets].MaxEntries = cfg.Queues
-	spec.Maps[steerMapSessions].MaxEntries = s.sessions.MaxEntries() // a replacement must be alike
 	if cfg.Pairs != 0 {
 		spec.Maps[steerMapPairs].MaxEntries = cfg.Pairs
 	}
@@ -69,7 +68,7 @@ func (s *Steering) load(cfg AttachConfig) (*Program, error) {
 	}
 	p := &Program{cfg: cfg, macs: counted[steerMac]{}, vlans: newVLANs(), devices: make(map[Stack]bool)}
 	err = spec.LoadAndAssign(&p.objs, &ebpf.CollectionOptions{
-		MapReplacements: map[string]*ebpf.Map{steerMapLocals: s.locals, steerMapSessions: s.sessions},
+		MapReplacements: map[string]*ebpf.Map{steerMapLocals: s.locals, steerMapKnown: s.known},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load the steering program for %s: %w", cfg.Name, err)

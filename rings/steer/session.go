@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"structs"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // Session is what the data messages of one session have in common.
@@ -16,13 +18,21 @@ type Session struct {
 	ID      uint32 // our session id; 16 bits with version 2
 }
 
-func (n Session) key() (steerSession, error) {
+// sessionKey has the layout of struct session in session.h.
+type sessionKey struct {
+	_       structs.HostLayout
+	To      steerLocal
+	Version uint32
+	ID      uint32 // in network order
+}
+
+func (n Session) key() (sessionKey, error) {
 	if n.ID == 0 {
-		return steerSession{}, errors.New("session id 0 is for control messages")
+		return sessionKey{}, errors.New("session id 0 is for control messages")
 	}
 	keys, err := n.Local.keys()
 	if err != nil {
-		return steerSession{}, err
+		return sessionKey{}, err
 	}
 	var id [4]byte
 	switch {
@@ -32,9 +42,9 @@ func (n Session) key() (steerSession, error) {
 		binary.BigEndian.PutUint16(id[:], n.Tunnel)
 		binary.BigEndian.PutUint16(id[2:], uint16(n.ID))
 	default:
-		return steerSession{}, fmt.Errorf("L2TP version %d has no such session: version 3, or 2 over UDP with ids of 16 bits", n.Version)
+		return sessionKey{}, fmt.Errorf("L2TP version %d has no such session: version 3, or 2 over UDP with ids of 16 bits", n.Version)
 	}
-	return steerSession{To: keys[0], Version: uint32(n.Version), Id: binary.NativeEndian.Uint32(id[:])}, nil
+	return sessionKey{To: keys[0], Version: uint32(n.Version), ID: binary.NativeEndian.Uint32(id[:])}, nil
 }
 
 // AddSession makes data messages of a session at a shared address ours. The worker's table has to
@@ -48,16 +58,50 @@ func (s *Steering) AddSession(n Session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err = s.sessions.Update(k, uint32(1), ebpf.UpdateNoExist)
-	if errors.Is(err, ebpf.ErrKeyExist) {
+	switch {
+	case errors.Is(err, ebpf.ErrKeyExist):
 		var users uint32
 		if err = s.sessions.Lookup(k, &users); err == nil {
 			err = s.sessions.Put(k, users+1)
+		}
+	case errors.Is(err, unix.E2BIG):
+		if err = s.widen(); err == nil {
+			err = s.sessions.Put(k, uint32(1))
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("steer session %d at %v: %w", n.ID, n.Local, err)
 	}
 	return nil
+}
+
+// widen puts a map twice as large in the place of a full one, in one step.
+func (s *Steering) widen() error {
+	spec, err := loadSteer()
+	if err != nil {
+		return fmt.Errorf("read the steering program: %w", err)
+	}
+	inner := spec.Maps[steerMapKnown].InnerMap
+	inner.MaxEntries = 2 * s.sessions.MaxEntries()
+	wider, err := ebpf.NewMap(inner)
+	if err != nil {
+		return fmt.Errorf("make a map of %d sessions: %w", inner.MaxEntries, err)
+	}
+	var k sessionKey
+	var users uint32
+	all := s.sessions.Iterate()
+	for err == nil && all.Next(&k, &users) {
+		err = wider.Put(k, users)
+	}
+	if err = errors.Join(err, all.Err()); err == nil {
+		err = s.known.Put(uint32(0), wider)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("copy %d sessions: %w", s.sessions.MaxEntries(), err), wider.Close())
+	}
+	full := s.sessions
+	s.sessions = wider
+	return full.Close()
 }
 
 // RemoveSession takes back one AddSession, before the session leaves the worker's table. One that

@@ -11,7 +11,7 @@
 
 #include "local.h"
 
-/* What all data messages of one session have in common, whoever sends them. Go fills the same
+/* What all data messages of one session have in common, whoever sends them. session.go has the same
  * layout, so no padding. */
 struct session {
 	struct local to;
@@ -19,21 +19,31 @@ struct session {
 	__be32 id; /* L2TPv2: tunnel id and session id, as they follow each other */
 };
 
-/* One set for all ports, of the sessions at addresses with LOCAL_SESSIONS. Go keeps in the value
- * how many sessions have the key: those of different peers may. */
-struct {
+/* One set for all ports, of the sessions at addresses with LOCAL_SESSIONS. Go puts a larger map in
+ * its place when it is full, and keeps in the value how many sessions have the key: those of
+ * different peers may. */
+struct sessions {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1); /* the loader sets the number of sessions */
-	__type(key, struct session);
+	__uint(max_entries, 1024);
+	__uint(key_size, sizeof(struct session)); /* as a type, clang 14 leaves it out of BTF here */
 	__type(value, __u32);
-} sessions SEC(".maps");
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct sessions);
+} known SEC(".maps");
 
 static __always_inline int is_known(const struct local *to, __u32 version, __be32 id)
 {
 	struct session key = {.to = *to, .version = version, .id = id};
+	__u32 zero = 0;
+	void *sessions = bpf_map_lookup_elem(&known, &zero);
 
-	return bpf_map_lookup_elem(&sessions, &key) != 0;
+	return sessions && bpf_map_lookup_elem(sessions, &key) != 0;
 }
 
 #endif

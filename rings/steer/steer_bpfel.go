@@ -84,13 +84,6 @@ const (
 	steerRuleRULE_MAC       steerRule = 32
 )
 
-type steerSession struct {
-	_       structs.HostLayout
-	To      steerLocal
-	Version uint32
-	Id      uint32
-}
-
 type steerStack struct {
 	_    structs.HostLayout
 	Tags [2]struct {
@@ -112,10 +105,10 @@ const (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	steerMapDevices     = "devices"
+	steerMapKnown       = "known"
 	steerMapLocals      = "locals"
 	steerMapMacs        = "macs"
 	steerMapPairs       = "pairs"
-	steerMapSessions    = "sessions"
 	steerMapSockets     = "sockets"
 	steerMapStats       = "stats"
 	steerMapSvlans      = "svlans"
@@ -173,10 +166,10 @@ type steerProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type steerMapSpecs struct {
 	Devices  *ebpf.MapSpec `ebpf:"devices"`
+	Known    *ebpf.MapSpec `ebpf:"known"`
 	Locals   *ebpf.MapSpec `ebpf:"locals"`
 	Macs     *ebpf.MapSpec `ebpf:"macs"`
 	Pairs    *ebpf.MapSpec `ebpf:"pairs"`
-	Sessions *ebpf.MapSpec `ebpf:"sessions"`
 	Sockets  *ebpf.MapSpec `ebpf:"sockets"`
 	Stats    *ebpf.MapSpec `ebpf:"stats"`
 	Svlans   *ebpf.MapSpec `ebpf:"svlans"`
@@ -210,10 +203,10 @@ func (o *steerObjects) Close() error {
 // It can be passed to loadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type steerMaps struct {
 	Devices  *ebpf.Map `ebpf:"devices"`
+	Known    *ebpf.Map `ebpf:"known"`
 	Locals   *ebpf.Map `ebpf:"locals"`
 	Macs     *ebpf.Map `ebpf:"macs"`
 	Pairs    *ebpf.Map `ebpf:"pairs"`
-	Sessions *ebpf.Map `ebpf:"sessions"`
 	Sockets  *ebpf.Map `ebpf:"sockets"`
 	Stats    *ebpf.Map `ebpf:"stats"`
 	Svlans   *ebpf.Map `ebpf:"svlans"`
@@ -223,10 +216,10 @@ type steerMaps struct {
 func (m *steerMaps) Close() error {
 	return _SteerClose(
 		m.Devices,
+		m.Known,
 		m.Locals,
 		m.Macs,
 		m.Pairs,
-		m.Sessions,
 		m.Sockets,
 		m.Stats,
 		m.Svlans,

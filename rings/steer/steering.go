@@ -10,17 +10,18 @@ import (
 
 // LoadConfig sizes the shared maps.
 type LoadConfig struct {
-	Sessions int // most sessions at shared addresses, each about 100 bytes of the kernel's memory once added; 0: none
+	Sessions int // expected at shared addresses, 16 bytes of the kernel's memory each and 100 once added; more fit
 }
 
 // Steering is what the programs of all ports share: the local tunnel addresses, and the sessions of
 // those that are shared with the kernel. Its methods may be called from any goroutine.
 type Steering struct {
-	locals, sessions *ebpf.Map
+	locals, known *ebpf.Map // known holds sessions
 
-	mu     sync.Mutex
-	used   counted[steerLocal]
-	shared counted[steerLocal] // of those used
+	mu       sync.Mutex
+	sessions *ebpf.Map
+	used     counted[steerLocal]
+	shared   counted[steerLocal] // of those used
 }
 
 // Load makes the shared maps. It attaches nothing.
@@ -29,20 +30,26 @@ func Load(cfg LoadConfig) (*Steering, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the steering program: %w", err)
 	}
-	spec.Maps[steerMapSessions].MaxEntries = uint32(max(cfg.Sessions, 1))
 	s := &Steering{used: counted[steerLocal]{}, shared: counted[steerLocal]{}}
 	if s.locals, err = ebpf.NewMap(spec.Maps[steerMapLocals]); err != nil {
 		return nil, fmt.Errorf("make map %s: %w", steerMapLocals, err)
 	}
-	if s.sessions, err = ebpf.NewMap(spec.Maps[steerMapSessions]); err != nil {
-		return nil, errors.Join(fmt.Errorf("make map %s: %w", steerMapSessions, err), s.locals.Close())
+	inner := spec.Maps[steerMapKnown].InnerMap
+	inner.MaxEntries = max(inner.MaxEntries, uint32(cfg.Sessions))
+	if s.sessions, err = ebpf.NewMap(inner); err == nil {
+		if s.known, err = ebpf.NewMap(spec.Maps[steerMapKnown]); err == nil {
+			err = s.known.Put(uint32(0), s.sessions)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make map %s: %w", steerMapKnown, err), s.Close())
 	}
 	return s, nil
 }
 
 // Close lets go of the shared maps. Programs still attached keep them until they are closed too.
 func (s *Steering) Close() error {
-	return errors.Join(s.locals.Close(), s.sessions.Close())
+	return errors.Join(s.locals.Close(), s.known.Close(), s.sessions.Close())
 }
 
 // AddLocal makes data messages to an address ours, on every core port.

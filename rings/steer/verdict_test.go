@@ -147,11 +147,16 @@ type bench struct {
 func newBench(t testing.TB) bench {
 	t.Helper()
 	newNetns(t)
-	s, err := Load(LoadConfig{Sessions: 8})
+	s, err := Load(LoadConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	return newBenchOf(t, s)
+}
+
+func newBenchOf(t testing.TB, s *Steering) bench {
+	t.Helper()
 	p, err := s.load(AttachConfig{Name: "bench", Queues: 2})
 	if err != nil {
 		t.Fatal(err)
