@@ -30,12 +30,14 @@ var rooms = []room{
 	{folder: "rings", may: []string{"golang.org/x/sys/unix"}},
 	{folder: "rings/steer", may: []string{"github.com/cilium/ebpf/...", "golang.org/x/sys/unix", "github.com/vishvananda/netlink/..."}},
 	{folder: "config", may: []string{"xwire/l2tp", "github.com/BurntSushi/toml"}, not: []string{"syscall", "unsafe"}},
+	{folder: "config/ipl2tp", may: []string{"xwire/l2tp"}, not: []string{"os", "net", "syscall", "unsafe"}},
+	{folder: "config/importer", may: []string{"xwire/l2tp", "xwire/config/..."}, not: []string{"os", "net", "syscall", "unsafe"}},
 	{folder: "appliance/api", not: []string{"unsafe"}},
 	{folder: "appliance", may: []string{
-		"xwire/config", "xwire/pw", "xwire/rings/...", "xwire/l2tp", "xwire/appliance/...", "golang.org/x/sys/unix",
+		"xwire/config/...", "xwire/pw", "xwire/rings/...", "xwire/l2tp", "xwire/appliance/...", "golang.org/x/sys/unix",
 		"github.com/vishvananda/...", "github.com/cilium/ebpf/...", "github.com/safchain/ethtool", "github.com/prometheus/...", "github.com/coreos/go-systemd/..."}},
 	{folder: "appliance/trunk/splice", may: []string{"github.com/cilium/ebpf/...", "golang.org/x/sys/unix"}},
-	{folder: "cmd/xwire", may: []string{"xwire/appliance/...", "xwire/config", "xwire/l2tp", "xwire/bench/...", "github.com/spf13/...", "golang.org/x/sys/unix"}},
+	{folder: "cmd/xwire", may: []string{"xwire/appliance/...", "xwire/config/...", "xwire/l2tp", "xwire/bench/...", "github.com/spf13/...", "golang.org/x/sys/unix"}},
 	{folder: "bench", may: []string{"xwire/...", "github.com/...", "golang.org/x/..."}},
 }
 
