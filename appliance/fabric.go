@@ -99,6 +99,7 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 		sizing.Queues = append(sizing.Queues, make([]uint32, queues)...)
 	}
 	a.mu.Unlock()
+	a.table.Reassemble(chunk)
 	a.arena, err = rings.NewArena(rings.ArenaConfig{ChunkSize: chunk, Chunks: sizing.Chunks(), HugePages: true})
 	if err != nil {
 		return fmt.Errorf("make arena of %d frames: %w", sizing.Chunks(), err)

@@ -70,6 +70,7 @@ var (
 		return []metric[api.Port]{
 			newMetric("port_up", "1 if the port forwards.", gauge, l, func(p *api.Port) float64 { return flag(p.State == "up") }),
 			c("received_frames_total", "Frames that came to the port.", func(p *api.Port) uint64 { return p.Received }),
+			c("reassembled_packets_total", "Packets that came to the port in outer fragments and were put together.", func(p *api.Port) uint64 { return p.Reassembled }),
 			c("sent_frames_total", "Frames that came to the port and were sent on.", func(p *api.Port) uint64 { return p.Sent }),
 			c("transmitted_frames_total", "Frames that the port was given to send.", func(p *api.Port) uint64 { return p.Transmitted }),
 			newMetric("port_held_frames", "Frames of the port that are held now.", gauge, l, func(p *api.Port) float64 { return float64(p.Held) }),

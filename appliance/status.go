@@ -218,6 +218,7 @@ func (a *Appliance) Ports() []api.Port {
 			v.Spliced = spliced
 		}
 		v.ToKernel = p.passed
+		packets, merged := a.table.PortReassembled(p.index) // before the frames that came
 		s, l2cp := p.last, p.l2cp
 		if o := p.opened; o != nil {
 			s = o.rings.Status()
@@ -242,7 +243,8 @@ func (a *Appliance) Ports() []api.Port {
 				v.Changes = append(v.Changes, fmt.Sprintf("%s of %s from %s to %s: %s", ch.Setting, ch.Interface, ch.From, ch.To, ch.Why))
 			}
 		}
-		v.Received, v.Sent, v.Transmitted, v.Drops = s.Received+l2cp, s.Sent, s.Transmitted, map[string]uint64{}
+		v.Reassembled = packets
+		v.Received, v.Sent, v.Transmitted, v.Drops = s.Received+l2cp-merged, s.Sent, s.Transmitted, map[string]uint64{}
 		if l2cp > 0 {
 			v.Drops["l2cp"] = l2cp
 		}

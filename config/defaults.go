@@ -78,7 +78,7 @@ var keys = []Key{
 	{Table: "session", Name: "pw_vlan", Type: `"keep" | "none" | 300`, Default: "keep", Doc: "the matched tags inside the pseudowire: kept, taken off, or replaced by one tag"},
 	{Table: "session", Name: "interface_name", Type: "string", Doc: "of the local interface, 15 bytes; absent: l2tpethN with N the sid, l2tpxH with H the sid in hex above 99999999, l2tp-H with H a hash of tunnel and session names where that name is taken"},
 	{Table: "session", Name: "mtu", Type: "integer", Default: int64(0), Doc: "of the local interface, 68 to 9000; 0: as the kernel computes it for l2tpethN"},
-	{Table: "session", Name: "oversize", Type: `"drop" | "fragment"`, Default: "drop", Doc: "a frame whose packet is larger than the path's MTU is dropped and counted, or sent in IP fragments, as the kernel sends it"},
+	{Table: "session", Name: "oversize", Type: `"fragment" | "drop"`, Default: "fragment", Doc: "a frame whose packet is larger than the path's MTU is sent in IP fragments, as the kernel sends it, or dropped and counted"},
 	{Table: "session", Name: "mss_clamp", Type: "boolean or integer", Default: false, Doc: "lower the MSS that TCP connections inside announce, in both directions: true: to what fits the path whole, or to a number of bytes"},
 	{Table: "session", Name: "seqnum", Type: "boolean", NoEffect: true, Doc: "sequence numbers"},
 	{Table: "session", Name: "reorder_timeout", Type: "integer", NoEffect: true, Doc: "ms to wait for a late frame"},

@@ -96,7 +96,7 @@ func (s *Session) entries(put entries) {
 	if s.L2SpecGiven {
 		put("l2spec_type", s.L2Spec.String())
 	}
-	if s.Oversize != OversizeDrop {
+	if s.Oversize != OversizeFragment {
 		put("oversize", s.Oversize.String())
 	}
 	switch {

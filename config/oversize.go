@@ -5,11 +5,11 @@ type Oversize uint8
 
 // In the order of the key's values.
 const (
-	OversizeDrop Oversize = iota
-	OversizeFragment
+	OversizeFragment Oversize = iota
+	OversizeDrop
 )
 
-var oversizes = [...]string{"drop", "fragment"}
+var oversizes = [...]string{"fragment", "drop"}
 
 func (o Oversize) String() string { return oversizes[o] }
 

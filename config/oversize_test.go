@@ -16,6 +16,7 @@ func TestSizeKeys(t *testing.T) {
 		{keys: `oversize = "fragment"`, oversize: OversizeFragment},
 		{keys: `oversize = "drop"`, oversize: OversizeDrop},
 		{keys: `oversize = "keep"`, wrong: "oversize"},
+		{keys: `mtu = 1400`, oversize: OversizeFragment},
 		{keys: "mss_clamp = true", mss: MSSByPath},
 		{keys: "mss_clamp = false"},
 		{keys: "mss_clamp = 1300", mss: 1300},

@@ -90,6 +90,8 @@ func (c *Counters) add(o *Counters) {
 
 // portCounters are one worker's counts for the frames that one port received.
 type portCounters struct {
-	forwarded counter
-	drops     [NumDrops]counter
+	forwarded   counter
+	reassembled counter // packets
+	merged      counter // fragments that went into these, or will, but for the first ones
+	drops       [NumDrops]counter
 }

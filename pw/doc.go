@@ -10,7 +10,7 @@
 // A frame from a port with attachments that match its tags is encapsulated; any other frame of a
 // core port is decapsulated; the rest is dropped. Every frame given to Process comes back, with
 // the port to send it or NoPort, and every NoPort has added one to exactly one Drop at the port
-// that received the frame. The frame stays in its chunk and is not copied: its start moves.
+// that received the frame, unless its data were merged into another frame (Reassemble). The frame stays in its chunk and is not copied: its start moves.
 //
 // # Records
 //

@@ -3,7 +3,7 @@ package pw
 import "strconv"
 
 // Drop is why a frame was not forwarded. Every frame given back with NoPort has added one to
-// exactly one reason, at the port that received it.
+// exactly one reason, at the port that received it, but for fragments that were merged into a packet.
 type Drop uint8
 
 const (
@@ -18,6 +18,8 @@ const (
 	DropIPLength
 	DropIPChecksum
 	DropIPFragment
+	DropReassembly
+	DropReassemblyLate
 	DropNotL2TP
 	DropUDPLength
 	DropUDPChecksum
@@ -58,7 +60,9 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropIPOptions:        {"ip_options", "The outer packet has IPv4 options or IPv6 extension headers."},
 	DropIPLength:         {"ip_length", "The outer packet is cut off, or its length field is wrong."},
 	DropIPChecksum:       {"ip_checksum", "The outer IPv4 header's checksum is wrong."},
-	DropIPFragment:       {"ip_fragment", "The outer packet is a fragment."},
+	DropIPFragment:       {"ip_fragment", "An outer IP fragment whose first one did not come before it."},
+	DropReassembly:       {"reassembly", "An outer fragment that overlaps others, is of a packet too large for a frame's chunk, or gave way to newer ones."},
+	DropReassemblyLate:   {"reassembly_timeout", "The first outer fragment of a packet whose rest did not come within a second."},
 	DropNotL2TP:          {"not_l2tp", "The outer packet is neither UDP nor IP protocol 115."},
 	DropUDPLength:        {"udp_length", "The UDP length does not fit the packet."},
 	DropUDPChecksum:      {"udp_checksum", "The UDP checksum is wrong."},

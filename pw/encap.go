@@ -79,7 +79,7 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, n
 		}
 		if record == 0 {
 			state := t.ports[fr.In%MaxPorts].state.Load()
-			decaps = f.sortDecap(bytesOf(mem, fr), fr, int(l.frame), state, decaps)
+			decaps = f.sortDecap(mem, bytesOf(mem, fr), fr, int(l.frame), state, decaps, now)
 			continue
 		}
 		if d.tunnel != tunnel {

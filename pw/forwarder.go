@@ -53,6 +53,8 @@ type Forwarder struct {
 	due     int64 // when the first of them is to be released; 0: none is held
 	marks   marks // of the frame that is encapsulated, if its session has a Marking
 
+	reassembly *reassembly // nil: outer fragments are dropped
+
 	spare  []uint64 // free chunks to make frames in
 	made   []madeFrame
 	woven  []Frame
@@ -194,7 +196,7 @@ func (f *Forwarder) burst(mem []byte, fs []Frame, now int64) {
 				continue
 			}
 		}
-		decaps = f.sortDecap(b, fr, i, state, decaps)
+		decaps = f.sortDecap(mem, b, fr, i, state, decaps, now)
 	}
 	if encaps > 0 {
 		decaps = f.encapLot(mem, fs, f.toEncap[:encaps], decaps, now)
@@ -205,7 +207,7 @@ func (f *Forwarder) burst(mem []byte, fs []Frame, now int64) {
 }
 
 // sortDecap adds a frame that is no attachment's to those to decapsulate, or drops it.
-func (f *Forwarder) sortDecap(b []byte, fr *Frame, i int, state uint64, decaps int) int {
+func (f *Forwarder) sortDecap(mem, b []byte, fr *Frame, i int, state uint64, decaps int, now int64) int {
 	if state&portCore == 0 {
 		f.drop(fr, DropNoAttachment)
 		return decaps
@@ -217,6 +219,12 @@ func (f *Forwarder) sortDecap(b []byte, fr *Frame, i int, state uint64, decaps i
 		return decaps + 1
 	}
 	if why := parseOuter(b, l); why != dropNone {
+		if why == DropIPFragment && f.reassembly != nil {
+			if f.reassemble(mem, fr, l, now) {
+				return f.sortDecap(mem, bytesOf(mem, fr), fr, i, state, decaps, now)
+			}
+			return decaps
+		}
 		if why == DropVersion {
 			f.invalidVersion(b, l)
 		}

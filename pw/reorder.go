@@ -173,16 +173,22 @@ func (f *Forwarder) forget(h heldFrame, why Drop) {
 	f.emit(h.Frame)
 }
 
-// Held tells how many frames are held: those of sessions that put packets in order.
+// Held tells how many frames are held: of sessions that put packets in order, and first fragments.
 func (f *Forwarder) Held() int { return f.held }
 
 // Deadline tells when Expire is next due, in the time of Process; 0: never.
-func (f *Forwarder) Deadline() int64 { return f.due }
+func (f *Forwarder) Deadline() int64 {
+	if due := f.fragmentsDue(); due != 0 && (f.due == 0 || due < f.due) {
+		return due
+	}
+	return f.due
+}
 
-// Expire releases the frames that have waited long enough at the time now, and appends them to out as
+// Expire releases or drops the frames that have waited long enough at the time now, and appends them to out as
 // Process does.
 func (f *Forwarder) Expire(mem []byte, now int64, out []Frame) []Frame {
 	f.epoch.enter()
+	f.expireFragments(now)
 	for i := len(f.waiting) - 1; i >= 0; i-- {
 		f.expire(mem, f.waiting[i], now)
 	}

@@ -85,7 +85,7 @@ func (s *seeds) spreadRow(mem []byte, in []Frame, n uint64, to []uint8) int {
 			break
 		}
 		h := (*[quickView]byte)(mem[addr : addr+quickView : addr+quickView])
-		if binary.LittleEndian.Uint64(h[12:])&0x00ff_ffff != 0x0045_0008 {
+		if binary.LittleEndian.Uint64(h[12:])&0x00ff_ffff != 0x0045_0008 || binary.LittleEndian.Uint16(h[20:])&0xff3f != 0 {
 			break
 		}
 		sid, ports, seed := binary.BigEndian.Uint32(h[34:]), uint32(0), s1
@@ -110,7 +110,10 @@ func (f *Forwarder) spreadDecap(b []byte, n uint64) uint8 {
 	if quickOuter6(b, l, seeds) {
 		return spreadTo(l.tag, n)
 	}
-	if parseOuter(b, l) != dropNone {
+	if why := parseOuter(b, l); why != dropNone {
+		if why == DropIPFragment {
+			return f.spreadFragment(b, l, n)
+		}
 		return stay
 	}
 	fl := flowOf(b, l)

@@ -160,6 +160,7 @@ type Port struct {
 	Held        uint64            `json:"held"`
 	Drops       map[string]uint64 `json:"drops"`
 	Transmitted uint64            `json:"transmitted"`
+	Reassembled uint64            `json:"reassembled"`            // packets that came in outer fragments and were put together: each is one in Received
 	ToKernel    map[string]uint64 `json:"to_kernel,omitempty"`    // about our tunnels or circuits, but the kernel's, by reason; in none of the counts above
 	Spliced     map[string]uint64 `json:"splice_drops,omitempty"` // of the trunk: dropped between it and local interfaces, by reason; in none of the counts above
 	Changes     []string          `json:"changes,omitempty"`      // NIC settings that we hold changed

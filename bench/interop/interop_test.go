@@ -36,6 +36,7 @@ func TestKernel(t *testing.T) {
 	t.Run("matrix", w.testMatrix)
 	t.Run("cookie mismatch", w.testMismatch)
 	t.Run("xwire's own address", w.testOwnAddress)
+	t.Run("small core", w.testSmallCore)
 	t.Run("stop", w.testStop)
 }
 

@@ -93,12 +93,14 @@ func TestKernelsShare(t *testing.T) {
 	t.Run("fragments", func(t *testing.T) {
 		for _, c := range []struct {
 			wire   *wire
+			change func(*packet)
 			socket *os.File
-		}{{ip4, raw4}, {udp4, ours4}} {
+		}{{ip4, func(p *packet) { p.sid = 0 }, raw4}, {udp4, func(p *packet) { p.flags = 0xc803 }, ours4}} {
 			before := portOf(t, box, "core0").Received
 			// Two halves that the kernel puts together again.
 			p := c.wire.to(bare())
 			p.sum = sumZero
+			c.change(&p)
 			dst, err := host.MAC("core0")
 			must(t, err)
 			src, err := w.hosts[1].MAC("core0")

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"xwire/appliance/api"
 	"xwire/bench/lab"
 )
 
@@ -13,6 +14,9 @@ func sized(n int) []byte {
 	b := tagged(0)
 	return append(b, bytes.Repeat([]byte{0xa5}, n-len(b))...)
 }
+
+// dropping has what does not fit the path dropped.
+const dropping = "[defaults.session]\noversize = \"drop\"\n"
 
 // TestOversize: the largest frame that fits the path passes, one byte more is a counted drop, in
 // both directions.
@@ -28,7 +32,7 @@ func TestOversize(t *testing.T) {
 			w := pair(t, shape{CoreMTU: 1500})
 			x := c.x
 			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
-			boxes := [2]*lab.Box{w.start(t, 0, config(0, &x)), w.start(t, 1, config(1, &x))}
+			boxes := [2]*lab.Box{w.start(t, 0, dropping+config(0, &x)), w.start(t, 1, dropping+config(1, &x))}
 			largest := 1500 - c.overhead
 			for from := range 2 {
 				capture, err := w.sites[1-from].Capture("eth0")
@@ -45,6 +49,43 @@ func TestOversize(t *testing.T) {
 				after := sessionOf(t, boxes[from], x.session())
 				if d := portOf(t, boxes[from], "ac0").Drops["oversize"]; d != 2 || after.TxErrors-before.TxErrors != 2 || after.TxPackets-before.TxPackets != 1 {
 					t.Errorf("from site %d: %d oversize, tx_errors %d, tx_packets %d", from, d, after.TxErrors-before.TxErrors, after.TxPackets-before.TxPackets)
+				}
+			}
+		})
+	}
+}
+
+// TestOuterFragments carries customers' full frames through a core that has no room for the headers:
+// every packet leaves in two fragments, and the far end puts them together.
+func TestOuterFragments(t *testing.T) {
+	const count = 400
+	for _, x := range []*wire{
+		{name: "ip4"},
+		{name: "ip6", six: true, sublayer: "default"},
+		{name: "udp4", udp: true, cookie: [2]string{"01020304", "01020304"}},
+		{name: "udp6", udp: true, six: true},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := pair(t, shape{CoreMTU: 1500})
+			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
+			boxes := [2]*lab.Box{w.start(t, 0, config(0, x)), w.start(t, 1, config(1, x))}
+			for from := range 2 {
+				run := nextRun()
+				sink, err := w.sites[1-from].ReceiveStream("eth0", run)
+				must(t, err)
+				defer sink.Close()
+				_, err = w.sites[from].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: count, Rate: 2000,
+					Sizes: []int{60, 1514, 1513}, Dst: stations[1-from], Src: stations[from]})
+				must(t, err)
+				core := func() api.Port { return portOf(t, boxes[1-from], "core0") }
+				if r := sink.Wait(t.Context(), count, time.Second); r.Received != count || r.Torn+r.Duplicates+r.Reordered != 0 {
+					t.Errorf("from site %d: sent %d, %v; the far core port %+v", from, count, r, core())
+				}
+				if p := core(); p.Reassembled < count*2/3-2 || p.ToKernel["fragment"] != 0 || len(p.Drops) != 0 || p.Received != p.Sent {
+					t.Errorf("from site %d: the far core port %+v", from, p)
+				}
+				if c := sessionOf(t, boxes[from], x.session()); c.TxErrors+c.RxErrors != 0 {
+					t.Errorf("site %d counts %+v", from, c)
 				}
 			}
 		})

@@ -22,7 +22,7 @@ func TestToKernel(t *testing.T) {
 	}{
 		{ip4, func(p *packet) { p.sid = 0 }},                           // control
 		{udp4, func(p *packet) { p.flags = 0xc803 }},                   // control
-		{ip4, func(p *packet) { p.fragment = 0x2000 }},                 // first fragment
+		{ip4, func(p *packet) { p.fragment = 100 }},                    // without the first one
 		{udp4, func(p *packet) { p.options = []byte{7, 4, 0, 0} }},     // record route
 		{udp4, func(p *packet) { p.inner, p.sid = nil, 0x01020304 }},   // 8 bytes behind UDP
 		{ip4, func(p *packet) { p.tags = vids(5) }},                    // no such device

@@ -14,6 +14,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "fragment.h"
 #include "frame.h"
 #include "local.h"
 #include "outcome.h"
@@ -95,7 +96,16 @@ static __always_inline enum outcome transport(void *next, void *end, __u8 proto,
 	return OTHER;
 }
 
-static __always_inline enum outcome core_ipv4(const struct frame *f)
+/* The first fragment decides as a whole packet would. One that comes before it is the kernel's. */
+static __always_inline enum outcome core_fragment(void *next, void *end, __u8 proto, struct local *to,
+						  const struct fragment *g)
+{
+	int ours = g->part == LATER ? is_taken(&g->packet) : transport(next, end, proto, to) == DECAP_REDIRECTED;
+
+	return ours ? DECAP_REDIRECTED : FRAGMENT_SEEN;
+}
+
+static __always_inline enum outcome core_ipv4(const struct frame *f, struct fragment *g)
 {
 	struct local to = {};
 	struct iphdr *ip = f->network;
@@ -106,17 +116,24 @@ static __always_inline enum outcome core_ipv4(const struct frame *f)
 		return OTHER;
 	to.family = 4;
 	__builtin_memcpy(to.addr, &ip->daddr, sizeof(ip->daddr));
-	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
-		return find_local(&to, ENCAP_ANY, 0) ? FRAGMENT_SEEN : OTHER;
+	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT)) {
+		if (!find_local(&to, ENCAP_ANY, 0))
+			return OTHER;
+		if (ip->ihl != 5)
+			return FRAGMENT_SEEN;
+		read_fragment4(ip, g);
+		return core_fragment(ip + 1, f->end, ip->protocol, &to, g);
+	}
 	if (ip->ihl != 5)
 		return find_local(&to, ENCAP_ANY, 0) ? OPTIONS_SEEN : OTHER;
 	return transport(ip + 1, f->end, ip->protocol, &to);
 }
 
-static __always_inline enum outcome core_ipv6(const struct frame *f)
+static __always_inline enum outcome core_ipv6(const struct frame *f, struct fragment *g)
 {
 	struct local to = {};
 	struct ipv6hdr *ip = f->network;
+	struct ipv6_fragment *h = (void *)(ip + 1);
 
 	if ((void *)(ip + 1) > f->end || ip->version != 6)
 		return OTHER;
@@ -124,7 +141,12 @@ static __always_inline enum outcome core_ipv6(const struct frame *f)
 	__builtin_memcpy(to.addr, &ip->daddr, sizeof(ip->daddr));
 	switch (ip->nexthdr) {
 	case PROTO_FRAGMENT:
-		return find_local(&to, ENCAP_ANY, 0) ? FRAGMENT_SEEN : OTHER;
+		if (!find_local(&to, ENCAP_ANY, 0))
+			return OTHER;
+		if ((void *)(h + 1) > f->end)
+			return FRAGMENT_SEEN;
+		read_fragment6(ip, h, g);
+		return core_fragment(h + 1, f->end, h->nexthdr, &to, g);
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
@@ -137,15 +159,18 @@ static __always_inline enum outcome core_outcome(const struct port *p, const str
 					       const struct ethhdr *eth)
 {
 	enum outcome o = OTHER;
+	struct fragment g = {};
 
 	if (f->type == bpf_htons(ETH_P_IP))
-		o = core_ipv4(f);
+		o = core_ipv4(f, &g);
 	else if (f->type == bpf_htons(ETH_P_IPV6))
-		o = core_ipv6(f);
+		o = core_ipv6(f, &g);
 	if (o == DECAP_REDIRECTED && !is_own_mac(p, eth))
-		return FOREIGN_MAC;
-	if (o == DECAP_REDIRECTED && !is_own_vlan(f))
-		return FOREIGN_VLAN;
+		o = FOREIGN_MAC;
+	else if (o == DECAP_REDIRECTED && !is_own_vlan(f))
+		o = FOREIGN_VLAN;
+	if (g.part == FIRST)
+		remember(&g.packet, o == DECAP_REDIRECTED);
 	return o;
 }
 

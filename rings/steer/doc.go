@@ -7,9 +7,11 @@
 //	                           +------> sockets[RX queue] <------+
 //	                                    none there: kernel
 //
+// Of a packet in fragments the first one decides, and those that follow it go the same way.
+//
 // It is the one place outside package l2tp that knows an L2TP header, and it knows no more of it
 // than tells data from control, and at shared addresses one session from another. ARP, ND, ICMP,
-// routing protocols, L2TP control messages, fragments and IP options are the kernel's; a frame once
+// routing protocols, L2TP control messages, other fragments and IP options are the kernel's; a frame once
 // redirected cannot go back to it.
 //
 // # Maps

@@ -14,7 +14,7 @@ type Stats struct {
 	L2CPHost    uint64 // because of L2CPHost
 	Control     uint64 // L2TP control messages to our tunnel addresses (T bit, or session id 0)
 	Short       uint64 // to our tunnel addresses, too short for a data message
-	Fragments   uint64 // outer fragments to our tunnel addresses
+	Fragments   uint64 // outer fragments to our tunnel addresses, of no packet of which the first one was redirected
 	Options     uint64 // with IPv4 options or IPv6 extension headers, to our tunnel addresses
 	ForeignMAC  uint64 // data messages to us, but to another station's MAC, or a group's
 	ForeignVLAN uint64 // data messages to us, in a VLAN without a device over the port

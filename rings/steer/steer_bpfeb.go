@@ -61,6 +61,14 @@ const (
 	steerOutcomeOUTCOMES         steerOutcome = 13
 )
 
+type steerPacket struct {
+	_     structs.HostLayout
+	Src   [16]uint8
+	Dst   [16]uint8
+	Id    uint32
+	Proto uint32
+}
+
 type steerPair struct {
 	_    structs.HostLayout
 	Svid uint16
@@ -112,6 +120,7 @@ const (
 	steerMapSockets     = "sockets"
 	steerMapStats       = "stats"
 	steerMapSvlans      = "svlans"
+	steerMapTaken       = "taken"
 	steerMapThisPort    = "this_port"
 	steerProgXwireSteer = "xwire_steer"
 )
@@ -173,6 +182,7 @@ type steerMapSpecs struct {
 	Sockets  *ebpf.MapSpec `ebpf:"sockets"`
 	Stats    *ebpf.MapSpec `ebpf:"stats"`
 	Svlans   *ebpf.MapSpec `ebpf:"svlans"`
+	Taken    *ebpf.MapSpec `ebpf:"taken"`
 	ThisPort *ebpf.MapSpec `ebpf:"this_port"`
 }
 
@@ -210,6 +220,7 @@ type steerMaps struct {
 	Sockets  *ebpf.Map `ebpf:"sockets"`
 	Stats    *ebpf.Map `ebpf:"stats"`
 	Svlans   *ebpf.Map `ebpf:"svlans"`
+	Taken    *ebpf.Map `ebpf:"taken"`
 	ThisPort *ebpf.Map `ebpf:"this_port"`
 }
 
@@ -223,6 +234,7 @@ func (m *steerMaps) Close() error {
 		m.Sockets,
 		m.Stats,
 		m.Svlans,
+		m.Taken,
 		m.ThisPort,
 	)
 }

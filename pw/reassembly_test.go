@@ -1,0 +1,321 @@
+package pw
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// fragmentsOf has near send a frame and returns the packet's fragments.
+func fragmentsOf(t testing.TB, near *rig, frame []byte) (fragments [][]byte) {
+	t.Helper()
+	near.supply()
+	near.out = near.table.Forwarder(0).Process(near.mem, []Frame{near.put(0, 1, 256, frame)}, 1, near.out[:0])
+	for _, f := range near.out {
+		if f.Out != 0 {
+			t.Fatalf("fragment %+v", f)
+		}
+		fragments = append(fragments, bytes.Clone(near.bytes(f)))
+	}
+	return fragments
+}
+
+// reassembler is a far end that puts fragments together.
+func reassembler(t testing.TB, tun TunnelSpec, mtu int) (near, far *rig) {
+	near, far = sizeBox(t, tun, mtu, OversizeFragment)
+	far.table.Reassemble(minChunk)
+	return near, far
+}
+
+// give has far process frames, each in a chunk of its own from first on.
+func (r *rig) give(first int, now int64, frames ...[]byte) (out []Frame) {
+	r.t.Helper()
+	var in []Frame
+	for i, b := range frames {
+		in = append(in, r.put(first+i, 0, 256, b))
+	}
+	return r.table.Forwarder(0).Process(r.mem, in, now, nil)
+}
+
+// delivered returns the frames that went to the attachment circuit.
+func (r *rig) delivered(out []Frame) (frames [][]byte) {
+	for _, f := range out {
+		if f.Out == 1 {
+			frames = append(frames, bytes.Clone(r.bytes(f)))
+		} else if f.Out != NoPort {
+			r.t.Fatalf("frame %+v", f)
+		}
+	}
+	return frames
+}
+
+var sizedTunnels = []TunnelSpec{ip4, with(udp4, func(s *TunnelSpec) { s.UDPChecksumTx = true }), ip6, with(udp6, func(s *TunnelSpec) { s.UDPChecksumTx = true })}
+
+func TestReassembly(t *testing.T) {
+	for _, tun := range sizedTunnels {
+		for _, mtu := range []int{1500, 1280, 576} {
+			for _, n := range []int{1450, 1514, 1518} {
+				t.Run(fmt.Sprintf("%v/%v/%d/%d", tun.Local, tun.Encap, mtu, n), func(t *testing.T) {
+					near, far := reassembler(t, tun, mtu)
+					frame := payload(n, uint64(n))
+					for range 3 {
+						fragments := fragmentsOf(t, near, frame)
+						if len(fragments) == 1 {
+							continue
+						}
+						rest := fragments[1:] // the first comes first, the others in any order
+						rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+						var out []Frame
+						for i, b := range fragments { // one at a time
+							out = append(out, far.give(i, 1, b)...)
+						}
+						if got := far.delivered(out); len(got) != 1 || !bytes.Equal(got[0], frame) || len(out) != len(fragments) {
+							t.Fatalf("%d fragments became %d frames, %d delivered; drops %v", len(fragments), len(out), len(got), dropsAt(far.table, 0))
+						}
+						out = far.give(0, 1, fragmentsOf(t, near, frame)...) // in one batch
+						if got := far.delivered(out); len(got) != 1 || !bytes.Equal(got[0], frame) {
+							t.Fatalf("in one batch: %x", got)
+						}
+					}
+					packets, _ := far.table.PortReassembled(0)
+					if f, d := far.table.Forwarder(0), dropsAt(far.table, 0); f.Held() != 0 || f.Deadline() != 0 || len(d) != 0 || packets%6 != 0 {
+						t.Errorf("held %d, drops %v, %d reassembled", f.Held(), d, packets)
+					}
+				})
+			}
+		}
+	}
+}
+
+// lostAt is dropsAt, with what was merged.
+func lostAt(r *rig) map[string]uint64 {
+	m := dropsAt(r.table, 0)
+	if _, merged := r.table.PortReassembled(0); merged != 0 {
+		m["merged"] = merged
+	}
+	return m
+}
+
+// ofReassembly tells of reasons that only tables with Reassemble have.
+func ofReassembly(d Drop) bool { return d == DropReassembly || d == DropReassemblyLate }
+
+// edit changes a fragment and puts its checksum right.
+func edit(b []byte, change func(ip []byte)) []byte {
+	b = bytes.Clone(b)
+	change(b[14:])
+	fixIPv4(b)
+	return b
+}
+
+func TestReassemblyRefuses(t *testing.T) {
+	offset := func(by int) func([]byte) {
+		return func(ip []byte) {
+			if ip[0]>>4 == 4 {
+				binary.BigEndian.PutUint16(ip[6:], uint16(int(u16(ip[6:]))+by))
+			} else {
+				binary.BigEndian.PutUint16(ip[42:], uint16(int(u16(ip[42:]))+8*by))
+			}
+		}
+	}
+	id := func(ip []byte) { ip[4+40*int(ip[0]>>4/6)]++ }
+	ecn := func(v byte) func([]byte) {
+		return func(ip []byte) {
+			if ip[0]>>4 == 4 {
+				ip[1] |= v
+			} else {
+				ip[1] |= v << 4
+			}
+		}
+	}
+	for _, tun := range []TunnelSpec{sizedTunnels[0], sizedTunnels[3]} {
+		near, _ := reassembler(t, tun, 576)
+		a, b, c := func() ([]byte, []byte, []byte) {
+			f := fragmentsOf(t, near, payload(1514, 1))
+			return f[0], f[1], f[2]
+		}()
+		for _, tt := range []struct {
+			name   string
+			give   [][]byte
+			drops  map[string]uint64
+			held   int
+			passes int
+		}{
+			{"later ones only", [][]byte{b, c}, map[string]uint64{"ip_fragment": 2}, 0, 0},
+			{"the first one last", [][]byte{b, c, a}, map[string]uint64{"ip_fragment": 2}, 1, 0},
+			{"one missing", [][]byte{a, c}, map[string]uint64{"merged": 1}, 1, 0},
+			{"one twice", [][]byte{a, b, b, c}, map[string]uint64{"merged": 3}, 0, 1},
+			{"the first one twice", [][]byte{a, a, b, c}, map[string]uint64{"merged": 2, "reassembly": 1}, 0, 1},
+			{"another packet's", [][]byte{a, edit(b, id), c}, map[string]uint64{"merged": 1, "ip_fragment": 1}, 1, 0},
+			{"overlap", [][]byte{a, edit(b, offset(-1)), c}, map[string]uint64{"reassembly": 2, "ip_fragment": 1}, 0, 0},
+			{"beyond the end", [][]byte{a, c, edit(b, offset(100))}, map[string]uint64{"merged": 1, "reassembly": 2}, 0, 0},
+			{"larger than a chunk", [][]byte{a, edit(b, offset(150))}, map[string]uint64{"reassembly": 2}, 0, 0},
+			{"all met congestion", [][]byte{edit(a, ecn(2)), edit(b, ecn(3)), edit(c, ecn(2))}, map[string]uint64{"merged": 2}, 0, 1},
+			{"some met congestion, others cannot tell", [][]byte{a, edit(b, ecn(3)), c}, map[string]uint64{"reassembly": 2, "ip_fragment": 1}, 0, 0},
+		} {
+			t.Run(fmt.Sprintf("%v/%s", tun.Local.Addr(), tt.name), func(t *testing.T) {
+				_, far := reassembler(t, tun, 576)
+				out := far.give(0, 1, tt.give...)
+				f := far.table.Forwarder(0)
+				if got := far.delivered(out); len(got) != tt.passes || len(out)+f.Held() != len(tt.give) || f.Held() != tt.held {
+					t.Errorf("%d of %d frames came out, %d delivered, %d held; want %d delivered, %d held", len(out), len(tt.give), len(got), f.Held(), tt.passes, tt.held)
+				}
+				if got := lostAt(far); fmt.Sprint(got) != fmt.Sprint(tt.drops) {
+					t.Errorf("drops %v, want %v", got, tt.drops)
+				}
+				if tt.held == 0 {
+					return
+				}
+				if d := f.Deadline(); d != 1+reassemblyTime || len(f.Expire(far.mem, d-1, nil)) != 0 {
+					t.Errorf("due at %d", d)
+				}
+				late := f.Expire(far.mem, 1+reassemblyTime, nil)
+				if len(late) != 1 || late[0].Out != NoPort || f.Held() != 0 || f.Deadline() != 0 || dropsAt(far.table, 0)["reassembly_timeout"] != 1 {
+					t.Errorf("after a second: %+v, drops %v", late, dropsAt(far.table, 0))
+				}
+			})
+		}
+	}
+}
+
+// However many packets begin, no more are held than there is room for, and each chunk comes back.
+func TestReassemblyIsBounded(t *testing.T) {
+	near, far := reassembler(t, ip4, 1500)
+	f := far.table.Forwarder(0)
+	const room = partialSets * partialWays
+	far.mem = make([]byte, (room+1)*minChunk)
+	held := map[uint64]bool{}
+	for n := range 4 * room {
+		chunk := 0
+		for held[uint64(chunk)] {
+			chunk++
+		}
+		held[uint64(chunk)] = true
+		for _, o := range far.give(chunk, int64(n), fragmentsOf(t, near, payload(1514, 1))[0]) {
+			if o.Out != NoPort || !held[o.Addr/minChunk] {
+				t.Fatalf("gave back %+v", o)
+			}
+			delete(held, o.Addr/minChunk)
+		}
+		if f.Held() != len(held) || f.Held() > room {
+			t.Fatalf("says it holds %d, holds %d", f.Held(), len(held))
+		}
+	}
+	if n := len(f.Expire(far.mem, 1<<62, nil)); n != len(held) || f.Held() != 0 {
+		t.Errorf("%d of %d expired, %d held", n, len(held), f.Held())
+	}
+}
+
+func TestReassemblyDoesNotAllocate(t *testing.T) {
+	near, far := reassembler(t, udp6, 1500)
+	f, fragments := far.table.Forwarder(0), fragmentsOf(t, near, payload(1514, 1))
+	odd := fragmentsOf(t, near, payload(1514, 1))[0]
+	out, in := make([]Frame, 0, 256), make([]Frame, 3)
+	if n := testing.AllocsPerRun(50, func() {
+		for i, b := range [][]byte{fragments[0], odd, fragments[1]} {
+			in[i] = Frame{Addr: uint64(i*minChunk + 256), Len: uint32(len(b)), Out: NoPort}
+			copy(far.mem[in[i].Addr:], b)
+		}
+		out = f.Process(far.mem, in, 1, out[:0])
+		out = f.Expire(far.mem, 1<<62, out)
+	}); n != 0 || len(out) != 3 {
+		t.Errorf("%v allocations for %d frames, want 0 for 3", n, len(out))
+	}
+}
+
+// A packet's fragments go where its session's whole packets go.
+func TestSpreadFragments(t *testing.T) {
+	for _, tun := range sizedTunnels {
+		t.Run(fmt.Sprintf("%v/%v", tun.Local.Addr(), tun.Encap), func(t *testing.T) {
+			near, far := reassembler(t, tun, 1500)
+			f := far.table.Forwarder(0)
+			const workers = 200
+			ask := func(b []byte) uint8 {
+				var to [1]uint8
+				f.Spread(far.mem, []Frame{far.put(0, 0, 256, b)}, workers, to[:])
+				return to[0]
+			}
+			whole, fragments := fragmentsOf(t, near, payload(200, 1)), fragmentsOf(t, near, payload(1514, 1))
+			if to := ask(fragments[1]); to != stay {
+				t.Errorf("a later fragment alone goes to worker %d", to)
+			}
+			for i, b := range append(whole, fragments...) {
+				if to, want := ask(b), ask(whole[0]); to != want || to == stay {
+					t.Errorf("packet %d goes to worker %d, want %d", i, to, want)
+				}
+			}
+		})
+	}
+}
+
+// FuzzReassembly cuts packets anyhow, mixes the pieces, and spoils some: what comes out is a packet that
+// went in, and every frame is given back once or held.
+func FuzzReassembly(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seed, uint16(400+seed*60), uint8(seed), []byte{byte(seed)})
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, mtu uint16, kind uint8, patch []byte) {
+		if mtu < 120 || mtu > 1500 {
+			return
+		}
+		rng := rand.New(rand.NewPCG(seed, 1))
+		near, far := reassembler(t, sizedTunnels[kind%4], int(mtu))
+		var frames [][]byte
+		want := map[string]bool{}
+		for i := range 3 {
+			frame := payload(60+rng.IntN(1450), seed+uint64(i))
+			want[string(frame)] = true
+			frames = append(frames, fragmentsOf(t, near, frame)...)
+		}
+		spoilt := false
+		for i := range frames {
+			if j := rng.IntN(i + 1); rng.IntN(4) == 0 {
+				frames[i], frames[j] = frames[j], frames[i]
+			}
+		}
+		for _, p := range patch {
+			b := frames[int(p)%len(frames)]
+			if at := 14 + rng.IntN(min(len(b)-14, 56)); p != 0 {
+				b[at] ^= p
+				fixIPv4(b)
+				spoilt = true
+			}
+		}
+		given, held := 0, 0
+		chunks := map[uint64]bool{}
+		fw := far.table.Forwarder(0)
+		for i, b := range frames {
+			if len(b)+256 > minChunk || i >= rigChunks {
+				return
+			}
+			out := far.give(i, int64(i), b)
+			if i == len(frames)-1 {
+				out = fw.Expire(far.mem, 1<<62, out)
+			}
+			for _, got := range far.delivered(out) {
+				if !spoilt && !want[string(got)] {
+					t.Fatalf("delivered %x", got)
+				}
+			}
+			for _, o := range out {
+				if chunks[o.Addr/minChunk] {
+					t.Fatalf("chunk %d came back twice", o.Addr/minChunk)
+				}
+				chunks[o.Addr/minChunk] = true
+			}
+			given, held = given+len(out), fw.Held()
+		}
+		if given != len(frames) || held != 0 {
+			t.Fatalf("%d of %d frames came back, %d held", given, len(frames), held)
+		}
+		_, merged := far.table.PortReassembled(0)
+		total := far.table.PortForwarded(0) + merged
+		for _, n := range far.table.PortDrops(0) {
+			total += n
+		}
+		if int(total) != len(frames) {
+			t.Fatalf("%d frames counted, %d given; drops %v", total, len(frames), dropsAt(far.table, 0))
+		}
+	})
+}
