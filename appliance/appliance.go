@@ -42,7 +42,7 @@ type Appliance struct {
 	started time.Time
 	ready   atomic.Bool
 
-	// Settings taken from the configuration, which itself is let go once the tables are built.
+	// Settings taken from the configuration. Of the rest, what runs is in ports and tunnels below.
 	settings config.Appliance
 	dir      string // of the control socket: journal and trunk state live beside it
 	workers  []int  // one CPU each
@@ -59,10 +59,10 @@ type Appliance struct {
 
 	// mu guards all below. Workers never take it.
 	mu        sync.Mutex
-	ports     []*port // by index
-	tunnels   []tunnel
-	sessions  []session           // of a tunnel, next to each other
-	switched  map[*session]string // of those attached to a session: its tunnel/session
+	ports     []*port   // by index
+	tunnels   []*tunnel // in the order of the configuration
+	byName    map[string]*tunnel
+	count     int // sessions of all tunnels
 	targets   map[nexthop.Key]*target
 	lost      map[string]bool // local interfaces that have gone, by name
 	retryLost time.Time       // not before
@@ -82,7 +82,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg,
-		targets: make(map[nexthop.Key]*target), lost: make(map[string]bool), wake: make(chan struct{}, 1),
+		byName: make(map[string]*tunnel), targets: make(map[nexthop.Key]*target), lost: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	if a.settings.Control == "" {
 		a.settings.Control = api.DefaultSocket
@@ -200,7 +200,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	// What was parsed is garbage now; at 100,000 sessions it is most of the memory.
 	debug.SetGCPercent(50)
 	debug.FreeOSMemory()
-	if len(a.sessions) >= hugePagesFrom {
+	if a.count >= hugePagesFrom {
 		if n, err := collapseHeap(); err != nil {
 			a.log.Warn("ask for huge pages", "error", err)
 		} else {

@@ -68,9 +68,9 @@ func (a *Appliance) remakeTrunk() error {
 	if err := a.trunk.Remake(); err != nil {
 		return fmt.Errorf("open trunk of local interfaces: %w", err)
 	}
-	for i := range a.sessions {
-		if s := &a.sessions[i]; s.local != "" && s.standing {
-			a.lost[s.local] = true
+	for s := range a.eachSession {
+		if s.standing && s.ifname() != "" {
+			a.lost[s.ifname()] = true
 		}
 	}
 	return nil
@@ -166,13 +166,30 @@ func (a *Appliance) localMTU(t *config.Tunnel, s *config.Session) int {
 	return min(l2tp.EthMTU(path, t.Peer.Addr().Is6(), t.Encap, s.TxCookie.Len(), s.L2Spec), widestMTU)
 }
 
-func (a *Appliance) trunkIndex() uint16 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// bind gives a session its place on the trunk, or the reason why it has none.
+func (s *session) bind(bindings map[string]bound, failed error) {
+	b, ok := bindings[s.ifname()]
+	s.wait("")
+	if !ok {
+		s.wait(notMade(s.ifname(), failed))
+	}
+	s.mtu, s.svlan, s.cvlan = uint16(b.MTU), b.SVLAN, b.CVLAN
+}
+
+// trunkPort is the trunk's inner end, or nil. The caller holds mu.
+func (a *Appliance) trunkPort() *port {
 	for _, p := range a.ports {
 		if p.trunk {
-			return p.index
+			return p
 		}
+	}
+	return nil
+}
+
+// trunkIndex is the port index of the trunk. The caller holds mu.
+func (a *Appliance) trunkIndex() uint16 {
+	if p := a.trunkPort(); p != nil {
+		return p.index
 	}
 	return rings.NoPort
 }

@@ -37,14 +37,17 @@ func (a *Appliance) restoreLocals(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range sessions {
-		was := s.reason
-		if s.reason = ""; stand[s.local] {
+		if s.gone {
 			continue
 		}
-		a.lost[s.local] = true
-		if s.reason = notMade(s.local, err); s.reason != was {
-			a.log.Error("local interface that was deleted does not come back", "interface", s.local,
-				"session", a.tunnels[s.tunnel].name+"/"+s.name, "reason", s.reason)
+		was := s.reason()
+		if s.wait(""); stand[s.ifname()] {
+			continue
+		}
+		a.lost[s.ifname()] = true
+		if s.wait(notMade(s.ifname(), err)); s.reason() != was {
+			a.log.Error("local interface that was deleted does not come back", "interface", s.ifname(),
+				"session", s.path(), "reason", s.reason())
 		}
 	}
 }
@@ -62,13 +65,12 @@ func (a *Appliance) lostLocals(now time.Time) (want []trunk.Interface, sessions 
 		}
 	}
 	a.retryLost = now.Add(retryPort)
-	for i := range a.sessions {
-		s := &a.sessions[i]
-		if s.local == "" || !s.standing || !a.lost[s.local] {
+	for s := range a.eachSession {
+		if !s.standing || !a.lost[s.ifname()] {
 			continue
 		}
 		sessions = append(sessions, s)
-		want = append(want, trunk.Interface{Name: s.local, Session: a.tunnels[s.tunnel].name + "/" + s.name, MTU: int(s.mtu), KeepMTU: true})
+		want = append(want, trunk.Interface{Name: s.ifname(), Session: s.path(), MTU: int(s.mtu), KeepMTU: true})
 	}
 	clear(a.lost) // what goes from now on has gone again; of sessions that do not stand: they wait for the next start
 	return want, sessions

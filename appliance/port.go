@@ -77,6 +77,16 @@ func (a *Appliance) makePorts(cfg *config.Config) {
 	}
 }
 
+// portNamed finds a port of the configuration, or one taken for a route. The caller holds mu.
+func (a *Appliance) portNamed(name string) *port {
+	for _, p := range a.ports {
+		if p.Name == name && !p.trunk {
+			return p
+		}
+	}
+	return nil
+}
+
 func (a *Appliance) addPort(p *port) *port {
 	p.index = uint16(len(a.ports))
 	p.reason = "not opened yet"

@@ -3,56 +3,117 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"strings"
 
+	"xwire/appliance/api"
 	"xwire/appliance/nexthop"
 	"xwire/config"
 	"xwire/pw"
 	"xwire/rings/steer"
 )
 
-// tunnel is what stays of a tunnel's configuration. What the table knows is asked there.
+// tunnel is a tunnel that runs, or is there and not enabled.
 type tunnel struct {
-	name, description, vrf string
-	tid, ptid              uint32
-	id                     pw.TunnelID
-	enabled                bool
-	unknown                config.Unknown
-	target                 *target
-	first, sessions        int // its sessions stand at Appliance.sessions[first : first+sessions]
+	config.Tunnel // without Sessions
+	id            pw.TunnelID
+	target        *target
+	sessions      []*session          // in the order of the configuration
+	names         map[string]*session // of sessions; nil until the first is asked for
+	api           bool                // created by a request, not by the file
 }
 
-// session is what stays of a session's configuration: at 100,000 sessions every word counts, so
-// what the table knows (ids, cookies, sublayer, tags) is asked there.
+// session is a session of a tunnel. There may be 100,000 of them: every word counts.
 type session struct {
-	name, description string
-	local             string // the interface's name, "" with a port or a session
-	reason            string // why it is not in the table
-	id                pw.SessionID
-	tunnel            int32
-	mtu               uint16
-	pwvlan            config.PWVLAN
-	enabled, standing bool
+	packed
+	tunnel       *tunnel
+	waits        *string // why it does not carry frames; nil: nothing of its own keeps it
+	id           pw.SessionID
+	mtu          uint16 // of its local interface, as it was last made
+	svlan, cvlan uint16 // its place on the trunk; 0 and 0 before it has one
+	enabled      bool   // by its own configuration
+	standing     bool   // in the table
+	api          bool   // created by a request, not by the file
+	gone         bool   // removed: whoever still holds it leaves it alone
+}
+
+// runs tells whether a session is to carry frames.
+func (s *session) runs() bool { return s.enabled && s.tunnel.Enabled }
+
+// path is the session's name among those of all tunnels.
+func (s *session) path() string { return s.tunnel.Name + "/" + s.name() }
+
+// wait notes why a session does not carry frames; "" takes that back.
+func (s *session) wait(reason string) {
+	s.waits = nil
+	if reason != "" {
+		s.waits = &reason
+	}
+}
+
+func (s *session) reason() string {
+	if s.waits == nil {
+		return ""
+	}
+	return *s.waits
+}
+
+func origin(byRequest bool) string {
+	if byRequest {
+		return api.OriginAPI
+	}
+	return api.OriginFile
+}
+
+// session finds by name; nil if there is none.
+func (t *tunnel) session(name string) *session {
+	if t.names == nil {
+		t.names = make(map[string]*session, len(t.sessions))
+		for _, s := range t.sessions {
+			t.names[s.name()] = s
+		}
+	}
+	return t.names[name]
+}
+
+// eachSession goes over all sessions in the order of the configuration.
+func (a *Appliance) eachSession(yield func(*session) bool) {
+	for _, t := range a.tunnels {
+		for _, s := range t.sessions {
+			if !yield(s) {
+				return
+			}
+		}
+	}
 }
 
 // makeTunnels fills the table with tunnels and asks for their next hops.
 func (a *Appliance) makeTunnels(cfg *config.Config) error {
-	a.tunnels = make([]tunnel, 0, len(cfg.Tunnels))
+	a.tunnels = make([]*tunnel, 0, len(cfg.Tunnels))
 	for i := range cfg.Tunnels {
-		c := &cfg.Tunnels[i]
-		t := tunnel{name: c.Name, description: c.Description, vrf: c.VRF, tid: c.TID, ptid: c.PTID, enabled: c.Enabled, unknown: c.Unknown}
-		if c.Enabled {
-			spec := tunnelSpec(c)
-			var err error
-			if t.id, err = a.table.AddTunnel(spec); err != nil {
-				return fmt.Errorf("add tunnel %s: %w", c.Name, err)
-			}
-			t.target = a.targets[hopKey(c)]
-			a.table.SetTunnelNextHop(t.id, t.target.id)
-			if err := a.steering.AddLocal(steerLocal(c)); err != nil {
-				return fmt.Errorf("steer packets for tunnel %s: %w", c.Name, err)
-			}
+		t := &tunnel{Tunnel: cfg.Tunnels[i]}
+		t.Sessions = nil
+		if err := a.standTunnel(t); err != nil {
+			return err
 		}
 		a.tunnels = append(a.tunnels, t)
+		a.byName[t.Name] = t
+	}
+	return nil
+}
+
+// standTunnel puts an enabled tunnel into the table, and has its packets come.
+func (a *Appliance) standTunnel(t *tunnel) error {
+	if !t.Enabled {
+		return nil
+	}
+	id, err := a.table.AddTunnel(tunnelSpec(&t.Tunnel))
+	if err != nil {
+		return fmt.Errorf("add tunnel %s: %w", t.Name, err)
+	}
+	t.id, t.target = id, a.targets[hopKey(&t.Tunnel)]
+	a.table.SetTunnelNextHop(t.id, t.target.id)
+	if err := a.steering.AddLocal(steerLocal(&t.Tunnel)); err != nil {
+		return fmt.Errorf("steer packets for tunnel %s: %w", t.Name, err)
 	}
 	return nil
 }
@@ -65,58 +126,31 @@ func hopKey(t *config.Tunnel) nexthop.Key {
 // taken, say) does not stop the others: it waits with its reason.
 func (a *Appliance) makeSessions(cfg *config.Config) error {
 	bindings, failed := a.bindLocals(cfg)
-	byName := make(map[string]uint16)
+	all := make([]session, cfg.Sessions())
 	a.mu.Lock()
-	for _, p := range a.ports {
-		byName[p.Name] = p.index
+	defer a.mu.Unlock()
+	for i, t := range a.tunnels {
+		list := cfg.Tunnels[i].Sessions
+		packer := newPacker(list)
+		t.sessions = make([]*session, len(list))
+		for j := range list {
+			s := &all[0]
+			all = all[1:]
+			s.tunnel = t
+			s.packed, s.enabled = packer.pack(&list[j]), list[j].Enabled
+			if list[j].Local() && s.runs() {
+				s.bind(bindings, failed)
+			}
+			t.sessions[j] = s
+			a.standSession(s, &list[j])
+		}
+		a.count += len(list)
 	}
-	a.mu.Unlock()
-	total := 0
-	for i := range cfg.Tunnels {
-		total += len(cfg.Tunnels[i].Sessions)
-	}
-	a.sessions = make([]session, 0, total)
-	a.switched = make(map[*session]string)
-	for i := range cfg.Tunnels {
-		c := &cfg.Tunnels[i]
-		t := &a.tunnels[i]
-		t.first, t.sessions = len(a.sessions), len(c.Sessions)
-		for j := range c.Sessions {
-			sc := &c.Sessions[j]
-			s := session{name: sc.Name, description: sc.Description, tunnel: int32(i), enabled: sc.Enabled && c.Enabled,
-				pwvlan: sc.PWVLAN, mtu: sc.MTU}
-			ac := pw.Attachment{Port: pw.NoPort}
-			switched := ""
-			switch {
-			case sc.Switched():
-				switched = sc.Attach
-			case sc.Local():
-				s.local = sc.InterfaceName
-				b, ok := bindings[sc.InterfaceName]
-				if !ok && s.enabled {
-					s.reason = notMade(sc.InterfaceName, failed)
-				}
-				s.mtu = uint16(b.MTU)
-				ac = localAttachment(b, sc, a.trunkIndex())
-			default:
-				ac = portAttachment(byName[sc.Attach], sc, cfg.Port(sc.Attach).QinQTPID)
-			}
-			if s.enabled && s.reason == "" {
-				id, err := a.addSession(c, sessionSpec(t.id, sc, ac))
-				if err != nil {
-					s.reason = err.Error()
-					a.log.Error("session waits", "tunnel", c.Name, "session", sc.Name, "error", err)
-				} else {
-					s.id, s.standing = id, true
-				}
-			}
-			a.sessions = append(a.sessions, s)
-			if switched != "" {
-				a.switched[&a.sessions[len(a.sessions)-1]] = switched
-			}
+	for i, t := range a.tunnels {
+		for j, s := range t.sessions {
+			a.joinSession(s, cfg.Tunnels[i].Sessions[j].Attach)
 		}
 	}
-	a.joinSessions()
 	return nil
 }
 
@@ -127,10 +161,14 @@ func (a *Appliance) addSession(c *config.Tunnel, spec pw.SessionSpec) (pw.Sessio
 	if err != nil || c.Unknown != config.UnknownKernel {
 		return id, err
 	}
-	if err := a.steering.AddSession(steer.Session{Local: steerLocal(c), Version: c.Version, Tunnel: uint16(c.TID), ID: spec.SID}); err != nil {
+	if err := a.steering.AddSession(steerSession(c, spec.SID)); err != nil {
 		return 0, errors.Join(err, a.table.RemoveSession(id))
 	}
 	return id, nil
+}
+
+func steerSession(c *config.Tunnel, sid uint32) steer.Session {
+	return steer.Session{Local: steerLocal(c), Version: c.Version, Tunnel: uint16(c.TID), ID: sid}
 }
 
 // sharedSessions is how many sessions the steering program has to know.
@@ -143,24 +181,63 @@ func sharedSessions(cfg *config.Config) (n int) {
 	return n
 }
 
-// joinSessions joins the sessions that are attached to each other.
-func (a *Appliance) joinSessions() {
-	byName := make(map[string]*session, len(a.switched))
-	for s := range a.switched {
-		byName[a.tunnels[s.tunnel].name+"/"+s.name] = s
+// standSession puts a session into the table, or notes why it waits.
+func (a *Appliance) standSession(s *session, c *config.Session) {
+	if !s.runs() || s.waits != nil {
+		return
 	}
-	for s, other := range a.switched {
-		if !s.standing {
-			continue
-		}
-		o := byName[other]
-		if o == nil || !o.standing {
-			s.reason = "session " + other + " does not stand"
-			continue
-		}
-		if err := a.table.Join(s.id, o.id); err != nil {
-			s.reason = err.Error()
-			a.log.Error("session waits", "tunnel", a.tunnels[s.tunnel].name, "session", s.name, "error", err)
-		}
+	ac, err := a.attachment(s, c)
+	if err == nil {
+		s.id, err = a.addSession(&s.tunnel.Tunnel, sessionSpec(s.tunnel.id, c, ac))
 	}
+	if err != nil {
+		s.wait(err.Error())
+		a.log.Error("session waits", "tunnel", s.tunnel.Name, "session", c.Name, "error", err)
+		return
+	}
+	s.standing = true
+}
+
+// attachment is the session's attachment circuit as the table knows it.
+func (a *Appliance) attachment(s *session, c *config.Session) (pw.Attachment, error) {
+	switch {
+	case c.Switched():
+		return pw.Attachment{Port: pw.NoPort}, nil
+	case c.Local():
+		return localAttachment(s.svlan, s.cvlan, c, a.trunkIndex()), nil
+	}
+	p := a.portNamed(c.Attach)
+	if p == nil {
+		return pw.Attachment{}, fmt.Errorf("there is no port %s", c.Attach)
+	}
+	return portAttachment(p.index, c, p.QinQTPID), nil
+}
+
+// joinSession joins a session with the one that it is attached to, if that is what it is attached to,
+// once both stand.
+func (a *Appliance) joinSession(s *session, other string) {
+	if !strings.Contains(other, "/") || !s.standing {
+		return
+	}
+	o := a.sessionAt(other)
+	if o == nil || !o.standing {
+		s.wait("session " + other + " does not stand")
+		return
+	}
+	err := a.table.Join(s.id, o.id)
+	if err != nil {
+		s.wait(err.Error())
+		a.log.Error("session waits", "tunnel", s.tunnel.Name, "session", s.name(), "error", err)
+		return
+	}
+	s.wait("")
+}
+
+// sessionAt finds a session by "tunnel/session"; neither name has a slash.
+func (a *Appliance) sessionAt(path string) *session {
+	name, rest, _ := strings.Cut(path, "/")
+	if t := a.byName[name]; t != nil {
+		return t.session(rest)
+	}
+	return nil
 }

@@ -49,10 +49,10 @@ func portAttachment(port uint16, c *config.Session, stpid uint16) pw.Attachment 
 
 // localAttachment places a session on the trunk. The trunk's own tags never travel inside the
 // pseudowire: "keep" means that the frame is carried as the interface sent it.
-func localAttachment(b bound, s *config.Session, trunkPort uint16) pw.Attachment {
-	ac := pw.Attachment{Port: trunkPort, VLAN: pw.VLANMatch{Kind: pw.VLANSingle, Lo: b.CVLAN}, PW: pwTags(s.PWVLAN)}
-	if b.SVLAN != 0 {
-		ac.VLAN = pw.VLANMatch{Kind: pw.VLANQinQ, Lo: b.SVLAN, C: b.CVLAN}
+func localAttachment(svlan, cvlan uint16, s *config.Session, trunkPort uint16) pw.Attachment {
+	ac := pw.Attachment{Port: trunkPort, VLAN: pw.VLANMatch{Kind: pw.VLANSingle, Lo: cvlan}, PW: pwTags(s.PWVLAN)}
+	if svlan != 0 {
+		ac.VLAN = pw.VLANMatch{Kind: pw.VLANQinQ, Lo: svlan, C: cvlan}
 	}
 	if ac.PW.Kind == pw.PWKeep {
 		ac.PW = pw.PWTags{Kind: pw.PWNone}

@@ -11,6 +11,7 @@ import (
 
 	"xwire/appliance/api"
 	"xwire/appliance/nexthop"
+	"xwire/config"
 	"xwire/l2tp"
 	"xwire/pw"
 	"xwire/rings"
@@ -20,20 +21,20 @@ import (
 func (a *Appliance) Status() api.Status {
 	s := api.Status{
 		Version: a.o.Version, PID: os.Getpid(), Started: a.started, UptimeSeconds: time.Since(a.started).Seconds(),
-		Config: a.o.ConfigFile, Kept: a.o.Kept, Ready: a.ready.Load(), Sessions: len(a.sessions), Tunnels: len(a.tunnels),
+		Config: a.o.ConfigFile, Kept: a.o.Kept, Ready: a.ready.Load(),
 		Workers: len(a.workers), ResidentBytes: residentBytes(), Waiting: a.waiting(),
 		Arena: api.Arena{ChunkBytes: a.arena.ChunkSize(), Chunks: a.arena.Chunks(), HugePages: a.arena.HugePages(), Quarantine: a.fabric.Quarantined()},
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.Ports = len(a.ports)
+	s.Sessions, s.Tunnels, s.Ports = a.count, len(a.tunnels), len(a.ports)
 	for _, p := range a.ports {
 		if p.opened != nil && !p.opened.down {
 			s.PortsUp++
 		}
 	}
-	for i := range a.tunnels {
-		if t := a.tunnels[i].target; t != nil && t.hop.State == nexthop.Resolved {
+	for _, tun := range a.tunnels {
+		if t := tun.target; t != nil && t.hop.State == nexthop.Resolved {
 			s.TunnelsUp++
 		}
 	}
@@ -45,30 +46,30 @@ func (a *Appliance) Tunnels() []api.Tunnel {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := make([]api.Tunnel, 0, len(a.tunnels))
-	for i := range a.tunnels {
-		list = append(list, a.apiTunnel(&a.tunnels[i]))
+	for _, t := range a.tunnels {
+		list = append(list, a.apiTunnel(t))
 	}
 	return list
 }
 
 func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	v := api.Tunnel{
-		Name: t.name, Description: t.description, Enabled: t.enabled, TunnelID: t.tid, PeerTunnel: t.ptid, VRF: t.vrf,
-		Version: "l2tpv3", Unknown: t.unknown.String(), SessionCount: t.sessions, NextHop: api.NextHop{State: "disabled"},
+		Name: t.Name, Description: t.Description, Enabled: t.Enabled, TunnelID: t.TID, PeerTunnel: t.PTID, VRF: t.VRF,
+		Version: "l2tpv3", Unknown: t.Unknown.String(), Encap: t.Encap.String(), Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(),
+		SessionCount: len(t.sessions), Origin: origin(t.api), NextHop: api.NextHop{State: "disabled"},
 	}
-	spec, _, ok := a.table.Tunnel(t.id)
-	if !t.enabled || !ok {
-		return v
-	}
-	v.Encap, v.Local, v.Peer = spec.Encap.String(), spec.Local.Addr().String(), spec.Peer.Addr().String()
-	if spec.Encap == l2tp.EncapUDP {
-		v.LocalPort, v.PeerPort = spec.Local.Port(), spec.Peer.Port()
+	if t.Encap == l2tp.EncapUDP {
+		spec := tunnelSpec(&t.Tunnel)
+		v.LocalPort, v.PeerPort = t.Local.Port(), t.Peer.Port()
 		tx, rx := spec.UDPChecksumTx, !spec.UDPZeroChecksumRx
-		if spec.Local.Addr().Is4() {
-			v.Checksum = &tx
-		} else {
+		if t.IP6() {
 			v.ChecksumTx, v.ChecksumRx = &tx, &rx
+		} else {
+			v.Checksum = &tx
 		}
+	}
+	if t.target == nil {
+		return v
 	}
 	h := t.target.hop
 	v.NextHop = api.NextHop{State: h.State.String(), Reason: h.Reason, MTU: h.MTU}
@@ -104,23 +105,30 @@ func statistics(c pw.Counters) api.Statistics {
 // Sessions gives the sessions that a query asks for, in the order of the configuration, one at a
 // time: a list of 100,000 is never in memory. It reports false for a tunnel that does not exist.
 func (a *Appliance) Sessions(q api.SessionQuery) (iter.Seq[api.Session], bool) {
-	from, to := 0, len(a.sessions)
-	if q.Tunnel != "" {
-		i := slices.IndexFunc(a.tunnels, func(t tunnel) bool { return t.name == q.Tunnel })
-		if i < 0 {
-			return nil, false
-		}
-		from, to = a.tunnels[i].first, a.tunnels[i].first+a.tunnels[i].sessions
+	a.mu.Lock()
+	var list []*session // a copy: sessions come and go meanwhile
+	if q.Tunnel == "" {
+		list = slices.AppendSeq(make([]*session, 0, a.count), a.eachSession)
+	} else if t := a.byName[q.Tunnel]; t != nil {
+		list = slices.Clone(t.sessions)
+	} else {
+		a.mu.Unlock()
+		return nil, false
 	}
+	a.mu.Unlock()
 	return func(yield func(api.Session) bool) {
-		for i := from; i < to; i++ {
+		for _, s := range list {
 			a.mu.Lock()
-			s := a.apiSession(&a.sessions[i], q.Cookies)
-			a.mu.Unlock()
-			if q.Errors && s.TxErrors+s.RxErrors+s.RxCookieDiscards+s.RxSeqDiscards+s.Suspect == 0 {
+			if s.gone {
+				a.mu.Unlock()
 				continue
 			}
-			if !yield(s) {
+			v := a.apiSession(s, q.Cookies)
+			a.mu.Unlock()
+			if q.Errors && v.TxErrors+v.RxErrors+v.RxCookieDiscards+v.RxSeqDiscards+v.Suspect == 0 {
+				continue
+			}
+			if !yield(v) {
 				return
 			}
 		}
@@ -131,9 +139,11 @@ func (a *Appliance) Sessions(q api.SessionQuery) (iter.Seq[api.Session], bool) {
 func (a *Appliance) Session(tunnel, name string, cookies bool) (found api.Session, matches int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := range a.sessions {
-		s := &a.sessions[i]
-		if s.name == name && (tunnel == "" || a.tunnels[s.tunnel].name == tunnel) {
+	for _, t := range a.tunnels {
+		if tunnel != "" && t.Name != tunnel {
+			continue
+		}
+		if s := t.session(name); s != nil {
 			found = a.apiSession(s, cookies)
 			matches++
 		}
@@ -142,48 +152,42 @@ func (a *Appliance) Session(tunnel, name string, cookies bool) (found api.Sessio
 }
 
 func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
-	t := &a.tunnels[s.tunnel]
+	t, conf := s.tunnel, s.config()
 	v := api.Session{
-		Name: s.name, Tunnel: t.name, Description: s.description, Enabled: s.enabled, TunnelID: t.tid, PeerTunnelID: t.ptid,
-		Interface: s.local, PWVLAN: s.pwvlan.String(), MTU: int(s.mtu), State: "disabled", CookieFrames: []uint64{},
+		Name: conf.Name, Tunnel: t.Name, Description: conf.Description, Enabled: s.runs(), TunnelID: t.TID, PeerTunnelID: t.PTID,
+		SessionID: conf.SID, PeerSessionID: conf.PSID, Pseudowire: conf.Pseudowire.String(), L2SpecType: conf.L2Spec.String(),
+		Interface: conf.InterfaceName, PWVLAN: conf.PWVLAN.String(), MTU: int(s.mtu), Origin: origin(s.api),
+		CookieBytes: conf.TxCookie.Len(), State: "disabled", CookieFrames: []uint64{},
 	}
-	if !s.standing {
-		if s.enabled {
-			v.State, v.Reason = "waiting", s.reason
-		}
-		return v
-	}
-	spec, ok := a.table.Session(s.id)
-	if !ok {
-		return v
-	}
-	v.SessionID, v.PeerSessionID = spec.SID, spec.PSID
-	v.Pseudowire, v.L2SpecType = spec.Type.String(), spec.Sublayer.String()
-	v.CookieBytes = spec.TxCookie.Len()
-	for i := range spec.RxCookieCount {
-		v.PeerCookieBytes = spec.RxCookies[i].Len()
+	for i := range conf.RxCookieCount {
+		v.PeerCookieBytes = conf.RxCookies[i].Len()
 	}
 	if cookies {
-		v.Cookie = spec.TxCookie.Hex()
-		for i := range spec.RxCookieCount {
-			v.PeerCookie = append(v.PeerCookie, spec.RxCookies[i].Hex())
+		v.Cookie = conf.TxCookie.Hex()
+		for i := range conf.RxCookieCount {
+			v.PeerCookie = append(v.PeerCookie, conf.RxCookies[i].Hex())
 		}
+	}
+	switch {
+	case conf.Switched():
+		v.Switched, v.PWVLAN = conf.Attach, ""
+	case !conf.Local():
+		v.Port, v.VLAN = conf.Attach, conf.VLAN.String()
+	}
+	if !s.standing {
+		if s.runs() {
+			v.State, v.Reason = "waiting", s.reason()
+		}
+		return v
 	}
 	c := a.table.SessionCounters(s.id)
 	v.Statistics = statistics(c)
-	v.CookieFrames = append(v.CookieFrames, c.RxCookie[:spec.RxCookieCount]...)
+	v.CookieFrames = append(v.CookieFrames, c.RxCookie[:conf.RxCookieCount]...)
 	v.Suspect, v.SublayerBits, v.OAM, v.Fragments = c.Suspect, c.SublayerBits, c.RxOAM, c.RxFragments
 	if c.Suspect > 0 {
 		v.Suspicion = a.table.Suspicion(s.id).String()
 	}
-	v.State, v.Reason = "waiting", a.circuitReason(s, &spec)
-	other, switched := a.switched[s]
-	switch {
-	case switched:
-		v.Switched, v.PWVLAN = other, ""
-	case s.local == "":
-		v.Port, v.VLAN = a.ports[spec.AC.Port].Name, spec.AC.VLAN.String()
-	}
+	v.State, v.Reason = "waiting", a.circuitReason(s, &conf)
 	switch hop := t.target.hop; {
 	case v.Reason != "":
 	case hop.State != nexthop.Resolved:
@@ -195,11 +199,17 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 }
 
 // circuitReason tells why a session's attachment circuit cannot be used, or "".
-func (a *Appliance) circuitReason(s *session, spec *pw.SessionSpec) string {
-	if _, switched := a.switched[s]; switched || s.reason != "" {
-		return s.reason
+func (a *Appliance) circuitReason(s *session, c *config.Session) string {
+	if c.Switched() || s.waits != nil {
+		return s.reason()
 	}
-	p := a.ports[spec.AC.Port]
+	p := a.trunkPort()
+	if !c.Local() {
+		p = a.portNamed(c.Attach)
+	}
+	if p == nil {
+		return "its port is gone"
+	}
 	if p.opened == nil || p.opened.down {
 		return "port " + p.Name + ": " + p.reason
 	}

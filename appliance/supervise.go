@@ -24,7 +24,7 @@ func (a *Appliance) supervise(ctx context.Context) error {
 	}
 	a.ready.Store(true)
 	a.notify(daemon.SdNotifyReady)
-	a.log.Info("ready", "sessions", len(a.sessions), "tunnels", len(a.tunnels), "seconds", time.Since(a.started).Seconds())
+	a.log.Info("ready", "sessions", a.count, "tunnels", len(a.tunnels), "seconds", time.Since(a.started).Seconds())
 	status := ""
 	settled := time.After(retryPort) // by then the next hops know the ports
 	for {
