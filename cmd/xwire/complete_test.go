@@ -60,6 +60,10 @@ func TestCompletion(t *testing.T) {
 		{[]string{"show", "--control", socket, "session", ""}, "paris/a\tticket 1 oslo/b", noFiles},
 		{[]string{"show", "--control", socket, "session", "x", ""}, "", noFiles},
 		{[]string{"show", "--control", socket, "sessions", "--tunnel", ""}, "paris\tParis POP oslo", noFiles},
+		{[]string{"l2tp", ""}, "add del show", noFiles},
+		{[]string{"l2tp", "-j", "show", ""}, "tunnel session", noFiles},
+		{[]string{"l2tp", "show", "session", "tunnel_id", "1", ""}, "session_id", noFiles},
+		{[]string{"l2tp", "add", "tunnel", "encap", ""}, "ip udp", noFiles},
 		{[]string{"show", "--control", "/nonexistent/control.sock", "session", ""}, "", noFiles},
 		{[]string{"show", "--control", "/nonexistent/control.sock", "sessions", "--tunnel", ""}, "", noFiles},
 	} {

@@ -41,12 +41,15 @@ func main() {
 // execute runs one command line and returns the exit status.
 func (e *env) execute(ctx context.Context, args []string) int {
 	root := e.root()
-	root.SetArgs(args)
+	root.SetArgs(ipOptionsLast(args))
 	err := root.ExecuteContext(ctx)
 	var usage usageError
+	var printed said
 	switch {
 	case err == nil:
 		return statusSuccess
+	case errors.As(err, &printed):
+		return printed.status
 	case errors.As(err, &usage):
 		fmt.Fprintf(e.stderr, "xwire: %v\nxwire: `xwire --help` lists the commands\n", err)
 		return statusUsage
@@ -71,7 +74,7 @@ func (e *env) root() *cobra.Command {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(e.runCommand(), e.checkCommand(), e.importCommand(), e.showCommand(), e.demoCommand(), e.benchCommand(), e.versionCommand())
+	root.AddCommand(e.runCommand(), e.checkCommand(), e.importCommand(), e.l2tpCommand(), e.showCommand(), e.demoCommand(), e.benchCommand(), e.versionCommand())
 	completeArgs(root)
 	return root
 }
