@@ -26,11 +26,20 @@ func (t *Table) resolve(b []byte, l *lookup, x *index) uint32 {
 		return record
 	}
 	if fl, ok := fl.fromAny(); ok {
-		tag := t.seeds.tag(&fl, l.sid)
-		record, place = x.first(tag)
-		for record != 0 && !t.finds(record, l.sid, &fl) {
-			record, place = x.next(tag, place)
-		}
+		return t.search(x, l.sid, &fl)
+	}
+	if fl.class == classIP6 {
+		return t.search(x, keyedID, &fl)
+	}
+	return 0
+}
+
+// search returns the record of the session with an id in a flow, or 0.
+func (t *Table) search(x *index, sid uint32, f *flow) uint32 {
+	tag := t.seeds.tag(f, sid)
+	record, place := x.first(tag)
+	for record != 0 && !t.finds(record, sid, f) {
+		record, place = x.next(tag, place)
 	}
 	return record
 }

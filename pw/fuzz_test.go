@@ -104,6 +104,9 @@ func FuzzPair(f *testing.F) {
 		rng := rand.New(rand.NewPCG(seed, 5))
 		w := &world{t: t, rng: rng, tunnels: []TunnelID{1}}
 		tun, s := w.randomTunnel(), w.randomSession()
+		if tun.Keyed {
+			w.key(&s)
+		}
 		tun.UDPZeroChecksumRx = tun.UDPZeroChecksumRx || !tun.UDPChecksumTx
 		s.AC.Port, s.RxCookieCount = 1, 2
 		tun.AnyPeerPort = tun.Encap == l2tp.EncapUDP

@@ -355,11 +355,11 @@ func (t *TunnelSpec) takes(encap l2tp.Encap, src netip.Addr, sport uint16, dst n
 		(t.Peer.Port() == sport || t.AnyPeerPort)
 }
 
-// addressee prefers a tunnel that names the port.
+// addressee prefers a tunnel that names the port, and a session that names its id.
 func (r *reference) addressee(encap l2tp.Encap, src netip.Addr, sport uint16, dst netip.Addr, dport uint16, sid uint32) (best SessionID, spec *SessionSpec) {
 	for id, s := range r.sessions {
 		t := r.tunnels[s.Tunnel]
-		if s.SID == sid && t.takes(encap, src, sport, dst, dport) && (spec == nil || !t.AnyPeerPort) {
+		if (s.SID == sid || t.Keyed) && t.takes(encap, src, sport, dst, dport) && (spec == nil || !t.AnyPeerPort && !t.Keyed) {
 			best, spec = id, &s
 		}
 	}

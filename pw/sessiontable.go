@@ -138,6 +138,9 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 	if err != nil {
 		return 0, fmt.Errorf("add session: %w", err)
 	}
+	if err := spec.checkIn(t.tunnels.at(tun.record)); err != nil {
+		return 0, fmt.Errorf("add session: %w", err)
+	}
 	var d session
 	d.describe(&spec, tun.record, 0)
 	f := t.tunnels.at(tun.record).flow()
@@ -193,6 +196,9 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 		return fmt.Errorf("set session %d: its tunnel is %d, not %d", id, slot.tunnel, spec.Tunnel)
 	}
 	tun := t.tunnelIDs.at(uint32(slot.tunnel)).record
+	if err := spec.checkIn(t.tunnels.at(tun)); err != nil {
+		return fmt.Errorf("set session %d: %w", id, err)
+	}
 	var d session
 	d.describe(&spec, tun, id)
 	f := t.tunnels.at(tun).flow()

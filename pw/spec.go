@@ -1,6 +1,7 @@
 package pw
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -42,6 +43,10 @@ type TunnelSpec struct {
 	// may then come to several workers. Peer's port is where we send to.
 	AnyPeerPort bool
 
+	// Keyed makes both addresses all that names the tunnel's one session (RFC 8159): over IPv6 without
+	// UDP, with cookies of 8 bytes.
+	Keyed bool
+
 	TTL uint8 // or hop limit; 0 means 64
 	TOS uint8 // or traffic class: DSCP and ECN bits
 	DF  bool  // IPv4: "don't fragment"; fragments that we send have it too
@@ -50,7 +55,7 @@ type TunnelSpec struct {
 // SessionSpec is one pseudowire.
 type SessionSpec struct {
 	Tunnel        TunnelID
-	SID           uint32         // in packets that we receive
+	SID           uint32         // in packets that we receive; 0 in a keyed tunnel
 	PSID          uint32         // in packets that we send: the peer's session id
 	TxCookie      l2tp.Cookie    // sent
 	RxCookies     [2]l2tp.Cookie // accepted; both of one length
@@ -168,13 +173,13 @@ func (s *TunnelSpec) check() error {
 	if s.DF && local.Is6() {
 		return fmt.Errorf("tunnel from %v to %v: IPv6 has no DF bit", s.Local, s.Peer)
 	}
-	return nil
+	return s.checkKeyed()
 }
 
 func (s *SessionSpec) check() error {
 	switch {
-	case s.SID == 0 || s.PSID == 0:
-		return fmt.Errorf("session ids %d and %d: 0 is for control messages", s.SID, s.PSID)
+	case s.PSID == 0:
+		return errors.New("peer's session id 0 is for control messages")
 	case s.RxCookieCount < 0 || s.RxCookieCount > 2:
 		return fmt.Errorf("%d rx cookies: must be 0 to 2", s.RxCookieCount)
 	case s.RxCookieCount == 2 && s.RxCookies[0].Len() != s.RxCookies[1].Len():

@@ -107,17 +107,18 @@ func (s *seeds) spreadRow(mem []byte, in []Frame, n uint64, to []uint8) int {
 func (f *Forwarder) spreadDecap(b []byte, n uint64) uint8 {
 	seeds := &f.table.seeds
 	l := &f.toDecap[0] // free between two bursts
-	if quickOuter6(b, l, seeds) {
-		return spreadTo(l.tag, n)
-	}
-	if why := parseOuter(b, l); why != dropNone {
-		if why == DropIPFragment {
-			return f.spreadFragment(b, l, n)
+	if !quickOuter6(b, l, seeds) {
+		if why := parseOuter(b, l); why != dropNone {
+			if why == DropIPFragment {
+				return f.spreadFragment(b, l, n)
+			}
+			return stay
 		}
-		return stay
+		fl := flowOf(b, l)
+		l.sid = l2tp.Data(b[l.at:]).SessionID()
+		l.tag = seeds.tag(&fl, l.sid)
 	}
-	fl := flowOf(b, l)
-	return spreadTo(seeds.tag(&fl, l2tp.Data(b[l.at:]).SessionID()), n)
+	return spreadTo(f.table.spreadTag(b, l), n)
 }
 
 // spreadLot answers for frames whose tags alone do not tell whose they are. exact: the session that

@@ -25,6 +25,7 @@ type Table struct {
 	hopNow           array[atomic.Uint32] // by NextHopID: its present state
 	extras           extras
 	ordered          atomic.Int32 // sessions with ordered state
+	keyed            atomic.Int32 // keyed tunnels
 
 	// What they do not.
 	attached  [MaxPorts]attachments

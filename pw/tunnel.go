@@ -56,7 +56,8 @@ type tunnel struct {
 	ipSum  uint16 // sum of the IPv4 header in hdr
 	udpSum uint16 // sum of pseudo header, ports and flags word, without the two lengths
 	df     bool   // as TunnelSpec.DF, which IPv6 does not have
-	_      [7]byte
+	keyed  bool   // any session id is its one session's
+	_      [6]byte
 }
 
 const hopLimit = 64
@@ -76,7 +77,7 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 	if ttl == 0 {
 		ttl = hopLimit
 	}
-	t.df = spec.DF
+	t.df, t.keyed = spec.DF, spec.Keyed
 	proto := byte(l2tp.ProtoL2TP)
 	if t.class.udp() {
 		proto = l2tp.ProtoUDP
@@ -126,7 +127,7 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 // spec is the way back.
 func (t *tunnel) spec() TunnelSpec {
 	b := t.hdr[len(t.hdr)-int(t.hdrLen)+2:]
-	s := TunnelSpec{Version: 3, Encap: l2tp.EncapIP, UDPChecksumTx: t.sumTx, UDPZeroChecksumRx: t.zeroRx}
+	s := TunnelSpec{Version: 3, Encap: l2tp.EncapIP, UDPChecksumTx: t.sumTx, UDPZeroChecksumRx: t.zeroRx, Keyed: t.keyed}
 	if s.TTL, s.DF = t.ttl(), t.df; s.TTL == hopLimit {
 		s.TTL = 0
 	}

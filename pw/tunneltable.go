@@ -58,6 +58,9 @@ func (t *Table) AddTunnel(spec TunnelSpec) (TunnelID, error) {
 	if t.tunnelIDs.full() {
 		return 0, fmt.Errorf("add tunnel: there are %d", maxIDs)
 	}
+	if spec.Keyed {
+		t.keyed.Add(1)
+	}
 	id := t.takeTunnelID()
 	record := t.newTunnel(&spec, TunnelID(id), 0)
 	*t.tunnelIDs.at(id) = tunnelSlot{record: record}
@@ -78,6 +81,16 @@ func (t *Table) SetTunnel(id TunnelID, spec TunnelSpec) error {
 		return fmt.Errorf("set tunnel: %w", err)
 	}
 	old := slot.record
+	if was := t.tunnels.at(old).keyed; was != spec.Keyed {
+		if slot.first != 0 {
+			return fmt.Errorf("set tunnel %d: session %d is still there, and a keyed tunnel finds sessions otherwise", id, slot.first)
+		}
+		if spec.Keyed {
+			t.keyed.Add(1)
+		} else {
+			t.keyed.Add(-1)
+		}
+	}
 	hop := NextHopID(t.tunnels.at(old).hop.Load())
 	record := t.newTunnel(&spec, id, hop)
 	from, to := t.tunnels.at(old).flow(), t.tunnels.at(record).flow()
@@ -141,6 +154,9 @@ func (t *Table) RemoveTunnel(id TunnelID) error {
 		return fmt.Errorf("remove tunnel %d: session %d is still there", id, slot.first)
 	}
 	r := t.tunnels.at(slot.record)
+	if r.keyed {
+		t.keyed.Add(-1)
+	}
 	t.removeMarks(slot.record)
 	t.useHop(NextHopID(r.hop.Swap(0)), 0)
 	t.grace.retire(retiredTunnel, slot.record)

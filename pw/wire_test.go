@@ -174,6 +174,9 @@ func newWireBox(t testing.TB, c *wireCase, far bool) *Table {
 	if far {
 		tun.Local, tun.Peer = tun.Peer, tun.Local
 		s.SID, s.PSID = s.PSID, s.SID
+		if tun.Keyed {
+			s.SID, s.PSID = 0, s.SID
+		}
 	}
 	table.SetPort(0, PortSpec{Core: true})
 	id := must(table.AddTunnel(tun))(t)
