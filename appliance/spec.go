@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"net/netip"
+	"time"
 
 	"xwire/config"
 	"xwire/l2tp"
@@ -39,6 +40,7 @@ func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment) pw.SessionS
 	return pw.SessionSpec{
 		Tunnel: t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
 		Sublayer: c.L2Spec, Type: c.Pseudowire, AC: ac, Oversize: oversize(c.Oversize), MSS: int(c.MSSClamp),
+		Sequence: sequence(&c.Sequence),
 	}
 }
 
@@ -65,6 +67,17 @@ func oversize(o config.Oversize) pw.Oversize {
 		return pw.OversizeFragment
 	}
 	return pw.OversizeDrop
+}
+
+// sequence: who decides that packets are numbered demands it of the peer.
+func sequence(c *config.Sequence) pw.Sequence {
+	if !c.Wanted() {
+		return pw.Sequence{}
+	}
+	return pw.Sequence{
+		Send: c.Send, Require: c.Require || c.Send && c.LNS == config.LNSOn, Follow: c.LNS == config.LNSOff,
+		Reorder: time.Duration(c.ReorderTimeout) * time.Millisecond, Resync: c.Resync,
+	}
 }
 
 // vlanMatch and pwTags put the configuration's words into the table's.

@@ -158,6 +158,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		SessionID: conf.SID, PeerSessionID: conf.PSID, Pseudowire: conf.Pseudowire.String(), L2SpecType: conf.L2Spec.String(),
 		Interface: conf.InterfaceName, PWVLAN: conf.PWVLAN.String(), MTU: int(s.mtu), Origin: origin(s.api),
 		CookieBytes: conf.TxCookie.Len(), State: "disabled", CookieFrames: []uint64{},
+		SendSeq: conf.Sequence.Send, RecvSeq: conf.Sequence.Require, LNSMode: conf.Sequence.LNS != config.LNSOff, ReorderTimeout: int64(conf.Sequence.ReorderTimeout),
 	}
 	for i := range conf.RxCookieCount {
 		v.PeerCookieBytes = conf.RxCookies[i].Len()
@@ -179,6 +180,9 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 			v.State, v.Reason = "waiting", s.reason()
 		}
 		return v
+	}
+	if n, ok := a.table.Numbering(s.id); ok {
+		v.SendSeq, v.NS, v.NR, v.SeqLost, v.SeqResyncs = n.Sending, &n.NS, &n.NR, n.Lost, n.Resyncs
 	}
 	c := a.table.SessionCounters(s.id)
 	v.Statistics = statistics(c)

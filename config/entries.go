@@ -96,6 +96,7 @@ func (s *Session) entries(put entries) {
 	if s.L2SpecGiven {
 		put("l2spec_type", s.L2Spec.String())
 	}
+	s.Sequence.entries(put)
 	if s.Oversize != OversizeFragment {
 		put("oversize", s.Oversize.String())
 	}

@@ -75,7 +75,7 @@ func TestQL2TPD(t *testing.T) {
 			t.Errorf("no warning of %s in %v", key, c.Warnings)
 		}
 	}
-	for _, key := range []string{"seqnum", "reorder_timeout", "pppoe_session_id", "pppoe_peer_mac"} {
+	for _, key := range []string{"pppoe_session_id", "pppoe_peer_mac"} {
 		if !warned(c, "tunnel.t1.session.s1."+key, "has no effect in this version") {
 			t.Errorf("no warning of %s in %v", key, c.Warnings)
 		}
@@ -259,7 +259,7 @@ func TestWarnings(t *testing.T) {
 		{strings.NewReplacer("192.0.2.1", "2001:db8::1", "198.51.100.7", "2001:db8::7").Replace(udp) + "udp_checksum = true\n", "tunnel.u.udp_checksum", "no effect over IPv6"},
 		{strings.Replace(tunnelText, "192.0.2.1", "192.0.2.1:1701", 1), "tunnel.a.local", `port 1701 has no effect with encap = "ip"`},
 		{strings.Replace(tunnelText, "192.0.2.1", "198.51.100.7", 1), "tunnel.a.peer", "is the tunnel's own local address"},
-		{"[defaults.session]\nseqnum = true\n" + tunnelText + sessionText, "defaults.session.seqnum", "has no effect in this version"},
+		{"[defaults.session]\nseqnum = true\n" + tunnelText + sessionText, "defaults.session.seqnum", "has no effect without l2spec_type"},
 		{"[port.p]\ninterface = \"e\"\n" + tunnelText + sessionText + "attach = \"p\"\nvlan = \"all\"\npseudowire = \"vlan\"\n", "tunnel.a.session.s.vlan", "sends untagged frames too"},
 	}
 	for _, tt := range tests {

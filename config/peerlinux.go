@@ -57,7 +57,11 @@ func (p *peer) linuxSession(s *Session) {
 	if s.TxCookie.Len() > 0 {
 		p.printf(" peer_cookie %s", p.cookie(s.TxCookie))
 	}
-	p.printf(" l2spec_type %s\n", s.L2Spec)
+	p.printf(" l2spec_type %s", s.L2Spec)
+	if seq := s.Sequence.iproute2(); seq != "" {
+		p.printf(" seq %s", seq)
+	}
+	p.printf("\n")
 	mtu := p.mtu(s)
 	p.up(name, mtu)
 	for _, l := range p.tagged(s) {

@@ -65,9 +65,13 @@ type ReportSession struct {
 	PeerTunnelID    uint32 `json:"peer_tunnel_id"`
 	Pseudowire      string `json:"pseudowire"`
 	L2SpecType      string `json:"l2spec_type"`
-	CookieBytes     int    `json:"cookie_bytes"`        // of tx_cookie
-	PeerCookieBytes int    `json:"peer_cookie_bytes"`   // of rx_cookie
-	PeerCookies     int    `json:"peer_cookies"`        // how many are accepted
+	CookieBytes     int    `json:"cookie_bytes"`      // of tx_cookie
+	PeerCookieBytes int    `json:"peer_cookie_bytes"` // of rx_cookie
+	PeerCookies     int    `json:"peer_cookies"`      // how many are accepted
+	SendSeq         bool   `json:"send_seq"`
+	RecvSeq         bool   `json:"recv_seq"`
+	LNSMode         bool   `json:"lns_mode"`            // false: the peer decides
+	ReorderTimeout  int    `json:"reorder_timeout"`     // ms
 	Interface       string `json:"interface,omitempty"` // local interface
 	Port            string `json:"port,omitempty"`
 	Switched        string `json:"switched,omitempty"` // tunnel/session of the other session
@@ -143,6 +147,7 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		SessionID: s.SID, TunnelID: t.TID, PeerSessionID: s.PSID, PeerTunnelID: t.PTID,
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
+		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Require, LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout),
 		Interface: s.InterfaceName,
 		Overhead:  s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}

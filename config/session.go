@@ -22,6 +22,7 @@ type Session struct {
 	RxCookieCount uint8
 	L2Spec        l2tp.Sublayer
 	Oversize      Oversize
+	Sequence      Sequence
 	MSSClamp      int32 // largest MSS; MSSByPath: what fits the path; 0: anything
 	L2SpecGiven   bool  // by the session or by [defaults.session]
 	Enabled       bool
@@ -99,14 +100,8 @@ func (s *Session) set(r *reader, key string, v any) {
 		if f, ok := r.str(key, v); ok && f == "" {
 			r.errorf(key, "is empty; name a file, or leave the key out")
 		}
-	case "seqnum":
-		if b, ok := r.boolean(key, v); ok && b {
-			r.noEffect(key)
-		}
-	case "reorder_timeout":
-		if n, ok := r.integer(key, v, 0, 0xffffffff); ok && n != 0 {
-			r.noEffect(key)
-		}
+	case "seqnum", "send_seq", "recv_seq", "lns_mode", "reorder_timeout", "resync_after":
+		s.Sequence.set(r, key, v)
 	case "pppoe_session_id":
 		if n, ok := r.integer(key, v, 0, 0xffff); ok && n != 0 {
 			r.noEffect(key)
@@ -129,6 +124,7 @@ func (s *Session) check(p problems, own, given keySet) {
 	has := func(name string) bool { return tables["session"].holds(given, name) }
 	mine := func(name string) bool { return tables["session"].holds(own, name) }
 	s.L2SpecGiven = has("l2spec_type")
+	s.Sequence.check(p, has, s.numbered())
 	if s.Pseudowire == l2tp.PWPPP {
 		return
 	}

@@ -124,6 +124,14 @@ type Session struct {
 	SublayerBits    uint64   `json:"rx_sublayer_bits"`      // frames with unknown bits in the sublayer
 	OAM             uint64   `json:"rx_oam_discards"`       // frames with the V bit
 	Fragments       uint64   `json:"rx_fragment_discards"`  // frames with the B or E bit
+	SendSeq         bool     `json:"send_seq"`              // numbers are sent now
+	RecvSeq         bool     `json:"recv_seq"`              // numbers are required
+	LNSMode         bool     `json:"lns_mode"`              // false: numbers are sent while the peer sends them
+	ReorderTimeout  int64    `json:"reorder_timeout"`       // ms
+	NS              *uint32  `json:"ns,omitempty"`          // number of the next packet sent, where numbers count
+	NR              *uint32  `json:"nr,omitempty"`          // expected next
+	SeqLost         uint64   `json:"rx_seq_lost"`           // numbers that did not come in their turn
+	SeqResyncs      uint64   `json:"rx_seq_resyncs"`        // times that the peer began its numbers anew
 	Rates           *Rates   `json:"rates,omitempty"`       // with show --rates
 	Origin          string   `json:"origin"`                // file | api
 	Config          Keys     `json:"config,omitempty"`      // every key with its value, where one session is asked for; cookies as below
