@@ -17,6 +17,7 @@ import (
 
 	"xwire/appliance/api"
 	"xwire/appliance/host"
+	"xwire/appliance/liveness"
 	"xwire/appliance/nexthop"
 	"xwire/appliance/trunk"
 	"xwire/config"
@@ -49,6 +50,7 @@ type Appliance struct {
 
 	host     *host.Host
 	hops     *nexthop.Watcher
+	peers    *liveness.Watcher
 	trunk    *trunk.Trunk // nil without local interfaces
 	trunkMTU int
 	noTrunk  error // why it is nil although sessions need it
@@ -170,6 +172,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	if a.hops, err = nexthop.New(nexthop.Config{OnChange: a.hopsChanged, OnVLANs: a.vlansChanged, Log: a.log}); err != nil {
 		return err
 	}
+	a.peers = liveness.New(liveness.Config{OnChange: a.peerChanged, Log: a.log})
 	a.makePorts(cfg)
 	a.addKeys(cfg)
 	start("next hops", a.hops.Run)
@@ -208,6 +211,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 		}
 	}
 	start("workers", a.fabric.Run)
+	start("liveness", a.peers.Run)
 	return nil
 }
 

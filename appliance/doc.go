@@ -6,6 +6,7 @@
 //	               │    └──> rings.Fabric      arena, workers, ports
 //	               ├── rings/steer             which frames come to us
 //	               ├── appliance/nexthop       routes and neighbours, followed
+//	               ├── appliance/liveness      HELLOs: are the peers there
 //	               ├── appliance/trunk         local interfaces
 //	               ├── appliance/host          NIC settings, put back
 //	               └── appliance/api           control socket, metrics

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -58,9 +59,21 @@ var (
 	}()
 
 	tunnelMetrics = []metric[api.Tunnel]{
-		newMetric("tunnel_up", "1 if the tunnel has a next hop.", gauge, []string{"tunnel"}, func(t *api.Tunnel) float64 { return flag(t.NextHop.State == "resolved") }),
+		newMetric("tunnel_up", "1 if the tunnel has a next hop, and its peer is not down.", gauge, []string{"tunnel"}, func(t *api.Tunnel) float64 { return flag(t.NextHop.State == "resolved" && t.State != "down") }),
 		newMetric("tunnel_rx_invalid_total", "Frames of a wrong version or too short.", counter, []string{"tunnel"}, func(t *api.Tunnel) float64 { return float64(t.RxInvalid) }),
 	}
+
+	// Of tunnels with hello_timeout only: of others nothing is known.
+	peerMetrics = func() []metric[api.Tunnel] {
+		l := []string{"tunnel"}
+		return []metric[api.Tunnel]{
+			newMetric("tunnel_peer_up", "1 if the peer acknowledged the last HELLO.", gauge, l, func(t *api.Tunnel) float64 { return flag(t.State == "up") }),
+			newMetric("tunnel_peer_change_timestamp_seconds", "When the peer's state changed last; 0: never.", gauge, l, func(t *api.Tunnel) float64 { return seconds(t.Since) }),
+			newMetric("tunnel_peer_heard_timestamp_seconds", "When its last control message came; 0: never.", gauge, l, func(t *api.Tunnel) float64 { return seconds(t.Hello.Heard) }),
+			newMetric("tunnel_control_sent_total", "Control messages sent.", counter, l, func(t *api.Tunnel) float64 { return float64(t.Hello.Sent) }),
+			newMetric("tunnel_control_received_total", "Control messages received.", counter, l, func(t *api.Tunnel) float64 { return float64(t.Hello.Received) }),
+		}
+	}()
 
 	portMetrics = func() []metric[api.Port] {
 		l := []string{"port", "interface"}
@@ -114,6 +127,13 @@ func flag(b bool) float64 {
 	return 0
 }
 
+func seconds(t *time.Time) float64 {
+	if t == nil {
+		return 0
+	}
+	return float64(t.UnixNano()) / 1e9
+}
+
 func send[T any](ch chan<- prometheus.Metric, ms []metric[T], v *T, labels ...string) {
 	for _, m := range ms {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(v), labels...)
@@ -136,6 +156,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, queueMetrics)
 	describe(ch, sessionMetrics)
 	describe(ch, tunnelMetrics)
+	describe(ch, peerMetrics)
 	describe(ch, portMetrics)
 	describe(ch, workerMetrics)
 }
@@ -151,6 +172,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(quarantine, gauge, float64(c.a.fabric.Quarantined()))
 	for _, t := range c.a.Tunnels() {
 		send(ch, tunnelMetrics, &t, t.Name)
+		if t.HelloTimeout > 0 {
+			send(ch, peerMetrics, &t, t.Name)
+		}
 	}
 	if c.sessions {
 		list, _ := c.a.Sessions(api.SessionQuery{})

@@ -115,6 +115,7 @@ func (a *Appliance) standTunnel(t *tunnel) error {
 	if err := a.steering.AddLocal(steerLocal(&t.Tunnel)); err != nil {
 		return fmt.Errorf("steer packets for tunnel %s: %w", t.Name, err)
 	}
+	a.watchPeer(&t.Tunnel)
 	return nil
 }
 

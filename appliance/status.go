@@ -56,7 +56,7 @@ func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	v := api.Tunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, TunnelID: t.TID, PeerTunnel: t.PTID, VRF: t.VRF,
 		Version: "l2tpv3", Unknown: t.Unknown.String(), Encap: t.Encap.String(), Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(),
-		SessionCount: len(t.sessions), Origin: origin(t.api), NextHop: api.NextHop{State: "disabled"},
+		SessionCount: len(t.sessions), Origin: origin(t.api), State: "disabled", NextHop: api.NextHop{State: "disabled"},
 	}
 	if t.Encap == l2tp.EncapUDP {
 		spec := tunnelSpec(&t.Tunnel)
@@ -71,6 +71,7 @@ func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	if t.target == nil {
 		return v
 	}
+	a.apiPeer(&v)
 	h := t.target.hop
 	v.NextHop = api.NextHop{State: h.State.String(), Reason: h.Reason, MTU: h.MTU}
 	if !h.Since.IsZero() {

@@ -75,6 +75,11 @@ func (t *Tunnel) entries(put entries) {
 	put("tid", int64(t.TID))
 	put("ptid", int64(t.PTID))
 	put.str("vrf", t.VRF)
+	t.liveness(func(key string, n int64) {
+		if n != orBuiltin(key, 0) {
+			put(key, n)
+		}
+	})
 	if t.UnknownGiven || t.Unknown != UnknownDrop {
 		put("unknown", t.Unknown.String())
 	}

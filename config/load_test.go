@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"xwire/l2tp"
 )
@@ -70,7 +71,10 @@ func TestQL2TPD(t *testing.T) {
 		t.Errorf("derived names = %q, %q", a, b)
 	}
 	// Never silence about a key without effect.
-	for _, key := range []string{"window_size", "hello_timeout", "retry_timeout", "max_retries", "host_name", "framing_caps"} {
+	if tun := c.Tunnel("t1"); tun.HelloTimeout != 7500*time.Millisecond || tun.RetryTimeout != 1500*time.Millisecond {
+		t.Errorf("hello_timeout %v, retry_timeout %v", tun.HelloTimeout, tun.RetryTimeout)
+	}
+	for _, key := range []string{"host_name", "framing_caps"} {
 		if !warned(c, "tunnel.t1."+key, "has no effect in this version") {
 			t.Errorf("no warning of %s in %v", key, c.Warnings)
 		}

@@ -48,9 +48,10 @@ type ReportTunnel struct {
 	PeerTunnelID uint32          `json:"peer_tunnel"`
 	VRF          string          `json:"vrf,omitempty"`
 	Unknown      string          `json:"unknown"`
-	Checksum     *bool           `json:"checksum,omitempty"`    // UDP over IPv4
-	ChecksumTx   *bool           `json:"checksum_tx,omitempty"` // UDP over IPv6: sent
-	ChecksumRx   *bool           `json:"checksum_rx,omitempty"` // UDP over IPv6: demanded
+	Checksum     *bool           `json:"checksum,omitempty"`      // UDP over IPv4
+	ChecksumTx   *bool           `json:"checksum_tx,omitempty"`   // UDP over IPv6: sent
+	ChecksumRx   *bool           `json:"checksum_rx,omitempty"`   // UDP over IPv6: demanded
+	HelloTimeout int64           `json:"hello_timeout,omitempty"` // ms
 	Sessions     []ReportSession `json:"sessions"`
 }
 
@@ -129,7 +130,7 @@ func reportTunnel(t *Tunnel) ReportTunnel {
 	rt := ReportTunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, Version: fmt.Sprintf("l2tpv%d", t.Version), Encap: t.Encap.String(),
 		Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(), LocalPort: t.Local.Port(), PeerPort: t.Peer.Port(),
-		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, Unknown: t.Unknown.String(), Sessions: make([]ReportSession, 0, len(t.Sessions)),
+		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, HelloTimeout: t.HelloTimeout.Milliseconds(), Unknown: t.Unknown.String(), Sessions: make([]ReportSession, 0, len(t.Sessions)),
 	}
 	switch demanded := !t.UDP6ZeroChecksumRx; {
 	case t.Encap != l2tp.EncapUDP:

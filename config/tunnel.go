@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"time"
 
 	"xwire/l2tp"
 )
@@ -25,6 +26,11 @@ type Tunnel struct {
 	UDPChecksum        bool // IPv4: send checksums
 	UDP6ChecksumTx     bool // IPv6: send checksums
 	UDP6ZeroChecksumRx bool // IPv6: accept frames without
+
+	HelloTimeout time.Duration // 0: no HELLO is sent
+	RetryTimeout time.Duration
+	MaxRetries   uint16 // how often a HELLO is sent
+	WindowSize   uint16
 }
 
 // IP6 reports whether the outer header is IPv6.
@@ -96,14 +102,8 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 		if b, ok := r.boolean(key, v); ok {
 			t.UDP6ZeroChecksumRx = b
 		}
-	case "window_size", "max_retries":
-		if n, ok := r.integer(key, v, 0, 0xffff); ok && n != 0 {
-			r.noEffect(key)
-		}
-	case "hello_timeout", "retry_timeout":
-		if n, ok := r.integer(key, v, 0, 0xffffffff); ok && n != 0 {
-			r.noEffect(key)
-		}
+	case "hello_timeout", "retry_timeout", "max_retries", "window_size":
+		t.setLiveness(r, key, v)
 	case "host_name":
 		if _, ok := r.text(key, v, 255); ok {
 			r.noEffect(key)
@@ -173,6 +173,7 @@ func (t *tunnelDraft) check(p problems) {
 			p.warnf(k.name, "has no effect over IPv6; udp6_checksum_tx is the key for it")
 		}
 	}
+	t.checkLiveness(p)
 }
 
 func (t *tunnelDraft) port(p problems, key string, ep endpoint) netip.AddrPort {

@@ -88,8 +88,21 @@ type Tunnel struct {
 	Origin       string `json:"origin"`           // file | api
 	Config       Keys   `json:"config,omitempty"` // every key with its value, where one tunnel is asked for
 
-	NextHop NextHop `json:"next_hop"`
+	HelloTimeout int64 `json:"hello_timeout,omitempty"` // ms; 0: HELLOs are answered, not sent
+
+	State   string     `json:"state"` // of the peer: up | down | unknown (hello_timeout is not set, or nothing was answered yet) | disabled
+	Reason  string     `json:"reason,omitempty"`
+	Since   *time.Time `json:"since,omitempty"` // of the last change of State
+	Hello   Hello      `json:"hello"`
+	NextHop NextHop    `json:"next_hop"`
 	Statistics
+}
+
+// Hello is the exchange of control messages on a static tunnel that State follows from.
+type Hello struct {
+	Heard    *time.Time `json:"heard,omitempty"`
+	Sent     uint64     `json:"sent"`
+	Received uint64     `json:"received"`
 }
 
 // Session is one session: a pseudowire and its attachment circuit.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"xwire/appliance/api"
 )
@@ -55,7 +56,7 @@ func endpoint(addr string, port uint16) string {
 func nextHopText(n api.NextHop) string {
 	if n.State != "resolved" {
 		if n.Reason != "" {
-			return n.Reason
+			return n.State + ": " + n.Reason
 		}
 		return n.State
 	}
@@ -66,11 +67,19 @@ func nextHopText(n api.NextHop) string {
 	return s + " " + n.Lladdr
 }
 
+// sinceText is how long ago something happened.
+func sinceText(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return time.Since(*t).Round(time.Second).String()
+}
+
 func tunnelsText(ts []api.Tunnel) string {
-	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tNEXT HOP\tTX PACKETS\tRX PACKETS\tRX INVALID", func(row func(string, ...any)) {
+	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tSINCE\tNEXT HOP\tTX PACKETS\tRX PACKETS\tRX INVALID", func(row func(string, ...any)) {
 		for _, t := range ts {
-			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, t.Encap,
-				endpoint(t.Local, t.LocalPort), endpoint(t.Peer, t.PeerPort), t.SessionCount, t.NextHop.State,
+			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, t.Encap,
+				endpoint(t.Local, t.LocalPort), endpoint(t.Peer, t.PeerPort), t.SessionCount, t.State, sinceText(t.Since),
 				nextHopText(t.NextHop), t.TxPackets, t.RxPackets, t.RxInvalid)
 		}
 	})

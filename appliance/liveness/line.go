@@ -1,0 +1,169 @@
+package liveness
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"xwire/l2tp"
+	"xwire/l2tp/control"
+)
+
+// lineKey is what a socket is bound and connected to.
+type lineKey struct {
+	local, peer netip.AddrPort
+	vrf         string
+	encap       l2tp.Encap
+}
+
+// line is a socket and the tunnels that share it, by their tunnel id. The watcher's mutex guards all.
+type line struct {
+	key     lineKey
+	tunnels map[uint32]*tunnel
+	socket  socket // nil while it is not open
+	reason  string // why it is not
+	stop    context.CancelFunc
+	done    chan struct{} // closed after stop, once the socket is
+	strays  uint64        // messages to no tunnel of the line
+}
+
+// tunnel is a tunnel that is watched.
+type tunnel struct {
+	Tunnel
+	hello *hello
+	line  *line
+	timer *time.Timer
+	told  State // what OnChange knows
+}
+
+const (
+	// retryOpen is the time between two tries to open a socket.
+	retryOpen = 5 * time.Second
+	// longest is the largest control message taken. HELLO has 20 bytes.
+	longest = 4096
+)
+
+// run opens the line's socket, reads from it, and opens it again, until ctx ends.
+func (l *line) run(ctx context.Context, w *Watcher) {
+	for ctx.Err() == nil {
+		s, err := l.open(ctx)
+		w.mu.Lock()
+		if err == nil && ctx.Err() == nil {
+			w.opened(l, s)
+		} else if ctx.Err() == nil {
+			w.refused(l, err)
+		}
+		w.mu.Unlock()
+		if err == nil {
+			stop := context.AfterFunc(ctx, func() { s.Close() })
+			err = l.read(s, w)
+			stop()
+			s.Close()
+			w.mu.Lock()
+			l.socket = nil
+			if ctx.Err() == nil {
+				w.refused(l, err)
+			}
+			w.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryOpen):
+		}
+	}
+}
+
+func (l *line) open(ctx context.Context) (socket, error) {
+	if l.key.encap == l2tp.EncapUDP && l.key.vrf == "" {
+		switch other, err := taken(l.key.local, l.key.peer); {
+		case err != nil:
+			return nil, err
+		case other:
+			return nil, fmt.Errorf("another program has a UDP socket from %s to %s, and is left to answer", l.key.local, l.key.peer)
+		}
+	}
+	return dial(ctx, l.key)
+}
+
+// read takes what comes until the socket is closed. All lines share one buffer, so that a waiting
+// line costs no more than its stack.
+func (l *line) read(s socket, w *Watcher) error {
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return err
+	}
+	for {
+		var failed error
+		err := raw.Read(func(fd uintptr) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			n, err := unix.Read(int(fd), w.buffer[:])
+			switch err {
+			case nil:
+				w.received(l, w.buffer[:n])
+			case unix.EAGAIN:
+				return false
+			case unix.EINTR, unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.EMSGSIZE, unix.ENOPROTOOPT:
+				// Errors of what was sent, told by ICMP: the peer may yet come.
+			default:
+				failed = err
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		if failed != nil {
+			return fmt.Errorf("read from %s: %w", l.key.peer, failed)
+		}
+	}
+}
+
+// message finds the control message in what a socket gave.
+func (l *line) message(b []byte) []byte {
+	if l.key.encap != l2tp.EncapIP {
+		return b
+	}
+	if l.key.peer.Addr().Is4() { // a raw IPv4 socket gives the IP header too
+		if len(b) < l2tp.IPv4Len {
+			return nil
+		}
+		b = b[min(len(b), int(b[0]&0xf)*4):]
+	}
+	if len(b) < l2tp.SessionIDLen || binary.BigEndian.Uint32(b) != 0 {
+		return nil
+	}
+	return b[l2tp.SessionIDLen:]
+}
+
+// received gives a message to its tunnel, and answers it.
+func (w *Watcher) received(l *line, b []byte) {
+	m, err := control.Parse(l.message(b))
+	if err != nil {
+		l.strays++
+		return
+	}
+	t := l.tunnels[m.ID]
+	if t == nil || m.Version != t.Version || m.Session != 0 {
+		l.strays++
+		return
+	}
+	t.hello.receive(time.Now(), &m)
+	w.step(t)
+}
+
+// send gives the kernel one message. What it refuses is lost like a message on the wire.
+func (l *line) send(b []byte) {
+	raw, err := l.socket.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Write(func(fd uintptr) bool {
+		_, _ = unix.Write(int(fd), b)
+		return true
+	})
+}

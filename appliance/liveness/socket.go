@@ -1,0 +1,146 @@
+package liveness
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"xwire/l2tp"
+)
+
+// protocol is L2TPv3's over IP.
+const protocol = 115
+
+// socket is what a line needs of its connection.
+type socket interface {
+	net.Conn
+	syscall.Conn
+}
+
+// dial opens a socket from local to peer, and to nobody else.
+func dial(ctx context.Context, k lineKey) (socket, error) {
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if cerr := raw.Control(func(fd uintptr) { err = prepare(int(fd), k) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}}
+	network, peer := "udp", k.peer.String()
+	if k.encap == l2tp.EncapIP {
+		network, peer = "ip4:"+strconv.Itoa(protocol), k.peer.Addr().String()
+		if k.peer.Addr().Is6() {
+			network = "ip6:" + strconv.Itoa(protocol)
+		}
+		d.LocalAddr = &net.IPAddr{IP: k.local.Addr().AsSlice(), Zone: k.local.Addr().Zone()}
+	} else {
+		d.LocalAddr = net.UDPAddrFromAddrPort(k.local)
+	}
+	c, err := d.DialContext(ctx, network, peer)
+	if err != nil {
+		return nil, openError(k, err)
+	}
+	s, ok := c.(socket)
+	if !ok {
+		c.Close()
+		return nil, fmt.Errorf("open socket for %s: a %T has no file descriptor", k.peer, c)
+	}
+	return s, nil
+}
+
+// prepare sets what must stand before the socket is bound.
+func prepare(fd int, k lineKey) error {
+	if k.vrf != "" {
+		if err := unix.BindToDevice(fd, k.vrf); err != nil {
+			return fmt.Errorf("bind to VRF %s: %w", k.vrf, err)
+		}
+	}
+	if k.encap == l2tp.EncapIP {
+		filter := controlFilter(k.peer.Addr().Is4())
+		prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+		return os.NewSyscallError("SO_ATTACH_FILTER", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return os.NewSyscallError("SO_REUSEADDR", err)
+	}
+	return os.NewSyscallError("SO_REUSEPORT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+}
+
+// controlFilter lets packets with session id 0 through. A raw IPv4 socket sees the IP header, a raw
+// IPv6 socket does not.
+func controlFilter(ip4 bool) []unix.SockFilter {
+	const wholePacket = 0x40000
+	f := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the session id
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: wholePacket},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+	}
+	if ip4 {
+		f[0].Code = unix.BPF_LD | unix.BPF_W | unix.BPF_IND
+		f = append([]unix.SockFilter{{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH}}, f...)
+	}
+	return f
+}
+
+// openError says what to do about a socket that cannot be opened.
+func openError(k lineKey, err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("UDP port %d of %s belongs to another program that does not share it", k.local.Port(), k.local.Addr())
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("%s is no address of this host", k.local.Addr())
+	case errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("there is no VRF %s", k.vrf)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("open socket from %s to %s: %w", k.local, k.peer, err)
+}
+
+// taken reports whether a program has a UDP socket of its own for these two ends.
+func taken(local, peer netip.AddrPort) (bool, error) {
+	name := "/proc/thread-self/net/udp"
+	if local.Addr().Is6() {
+		name += "6"
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // no IPv6 here
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	want := " " + procEndpoint(local) + " " + procEndpoint(peer) + " "
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if strings.Contains(lines.Text(), want) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// procEndpoint writes an endpoint as /proc/net does: words of 32 bits as this machine has them.
+func procEndpoint(a netip.AddrPort) string {
+	var b strings.Builder
+	ip := a.Addr().AsSlice()
+	for i := 0; i < len(ip); i += 4 {
+		fmt.Fprintf(&b, "%08X", binary.NativeEndian.Uint32(ip[i:]))
+	}
+	fmt.Fprintf(&b, ":%04X", a.Port())
+	return b.String()
+}

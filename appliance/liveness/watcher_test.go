@@ -1,0 +1,293 @@
+package liveness
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"xwire/l2tp"
+)
+
+// inNamespace tells whether the test runs in a network namespace of its own. Elsewhere it starts
+// itself there, and the caller returns.
+func inNamespace(t *testing.T) bool {
+	t.Helper()
+	const env = "XWIRE_LIVENESS_CHILD"
+	if os.Getenv(env) == t.Name() {
+		for _, line := range []string{"link set lo up", "addr add 192.0.2.1/32 dev lo", "addr add 192.0.2.2/32 dev lo", "addr add 192.0.2.3/32 dev lo",
+			"addr add 2001:db8::1/128 dev lo nodad", "addr add 2001:db8::2/128 dev lo nodad"} {
+			if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+				t.Fatalf("ip %s: %v: %s", line, err, out)
+			}
+		}
+		return true
+	}
+	if os.Geteuid() != 0 {
+		t.Fatal("root is needed: this test makes a network namespace")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=50s")
+	child.Env = append(os.Environ(), env+"="+t.Name())
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	out, err := child.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("in its namespace: %v\n%s", err, out)
+	}
+	return false
+}
+
+// station is a watcher that runs, and what it told.
+type station struct {
+	*Watcher
+	stop func()
+	mu   sync.Mutex
+	told []string
+}
+
+func startStation(t *testing.T) *station {
+	t.Helper()
+	s := &station{}
+	s.Watcher = New(Config{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), OnChange: func(c Change) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.told = append(s.told, c.Tunnel+" "+c.From.String()+" "+c.Status.State.String())
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	s.stop = func() { cancel(); <-done }
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *station) await(t *testing.T, tunnel string, want State) Status {
+	t.Helper()
+	var st Status
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if st, _ = s.Status(tunnel); st.State == want {
+			return st
+		}
+	}
+	t.Fatalf("tunnel %s is %+v, want %v", tunnel, st, want)
+	return st
+}
+
+func (s *station) set(t *testing.T, list ...Tunnel) {
+	t.Helper()
+	for _, n := range list {
+		if err := s.Set(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// pair is one tunnel as its two ends have it.
+func pair(name string, e l2tp.Encap, local, peer string, tid, ptid uint32, hello time.Duration) (here, there Tunnel) {
+	here = Tunnel{Name: name, Encap: e, Version: 3, Local: netip.MustParseAddrPort(local), Peer: netip.MustParseAddrPort(peer), TID: tid, PTID: ptid,
+		Hello: hello, Retry: 50 * time.Millisecond}
+	there = here
+	there.Local, there.Peer, there.TID, there.PTID, there.Hello = here.Peer, here.Local, ptid, tid, 0
+	return here, there
+}
+
+const often = 100 * time.Millisecond
+
+// One end asks, the other only answers; over each encapsulation and family, and with two tunnels
+// between the same addresses and ports.
+func TestPeersAnswer(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	a, b := startStation(t), startStation(t)
+	names := []string{}
+	for _, c := range []struct {
+		name        string
+		encap       l2tp.Encap
+		local, peer string
+	}{
+		{"udp4", l2tp.EncapUDP, "192.0.2.1:1701", "192.0.2.2:1701"},
+		{"udp6", l2tp.EncapUDP, "[2001:db8::1]:1701", "[2001:db8::2]:1702"},
+		{"ip4", l2tp.EncapIP, "192.0.2.1:0", "192.0.2.2:0"},
+		{"ip6", l2tp.EncapIP, "[2001:db8::1]:0", "[2001:db8::2]:0"},
+	} {
+		for i, suffix := range []string{"-first", "-second"} {
+			here, there := pair(c.name+suffix, c.encap, c.local, c.peer, uint32(10+i), uint32(20+i), often)
+			a.set(t, here)
+			b.set(t, there)
+			names = append(names, here.Name)
+		}
+	}
+	v2, there := pair("v2", l2tp.EncapUDP, "192.0.2.1:1701", "192.0.2.3:1701", 7, 8, often)
+	v2.Version, there.Version = 2, 2
+	a.set(t, v2)
+	b.set(t, there)
+	for _, n := range append(names, "v2") {
+		if st := a.await(t, n, Up); st.Since.IsZero() || st.Heard.IsZero() {
+			t.Errorf("%s: %+v lacks times", n, st)
+		}
+		if st, _ := b.Status(n); st.State != Unknown || st.Received == 0 || st.Reason != "hello_timeout is not set" {
+			t.Errorf("%s at the end that only answers: %+v", n, st)
+		}
+	}
+	// One of two tunnels on a line goes, the other stays; then it comes back.
+	b.Remove("ip4-second")
+	b.Remove("udp4-second")
+	a.await(t, "ip4-second", Down)
+	a.await(t, "udp4-second", Down)
+	for _, n := range []string{"ip4-first", "udp4-first"} {
+		if st, _ := a.Status(n); st.State != Up {
+			t.Errorf("%s: %+v after another tunnel went", n, st)
+		}
+	}
+	_, back := pair("udp4-second", l2tp.EncapUDP, "192.0.2.1:1701", "192.0.2.2:1701", 11, 21, often)
+	b.set(t, back)
+	a.await(t, "udp4-second", Up)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if all := strings.Join(a.told, ", "); !strings.Contains(all, "udp4-second unknown up") || !strings.Contains(all, "udp4-second up down") ||
+		!strings.Contains(all, "udp4-second down up") {
+		t.Errorf("told: %s", all)
+	}
+}
+
+// A peer that stops and starts begins its numbers anew.
+func TestPeerRestarts(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	here, there := pair("t", l2tp.EncapUDP, "192.0.2.1:1701", "192.0.2.2:1701", 1, 2, often)
+	there.Hello = often
+	a, b := startStation(t), startStation(t)
+	a.set(t, here)
+	b.set(t, there)
+	a.await(t, "t", Up)
+	b.await(t, "t", Up)
+	time.Sleep(5 * often)
+	b.stop()
+	st := a.await(t, "t", Down)
+	if !strings.Contains(st.Reason, "3 HELLOs") {
+		t.Errorf("reason %q", st.Reason)
+	}
+	b = startStation(t)
+	b.set(t, there)
+	a.await(t, "t", Up)
+	b.await(t, "t", Up)
+	// What does not change who is meant leaves the state as it is.
+	here.Hello = 3 * often
+	a.set(t, here)
+	if st, _ := a.Status("t"); st.State != Up {
+		t.Errorf("after a change of hello_timeout: %+v", st)
+	}
+	here.PTID = 99
+	a.set(t, here)
+	a.await(t, "t", Down)
+}
+
+// Other programs on the same UDP port.
+func TestPortIsShared(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	listen := func(share bool, local, peer string) net.Conn {
+		d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(local)), Control: func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) {
+				if share {
+					_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+				}
+			})
+		}}
+		c, err := d.Dial("udp", peer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	a, b := startStation(t), startStation(t)
+
+	// One that has the port for itself is left alone, and told of.
+	owner := listen(false, "192.0.2.1:1801", "192.0.2.3:1801")
+	here, there := pair("exclusive", l2tp.EncapUDP, "192.0.2.1:1801", "192.0.2.2:1801", 1, 2, often)
+	a.set(t, here)
+	b.set(t, there)
+	awaitReason(t, a, "exclusive", "another program that does not share it")
+
+	// One that shares it keeps its own peer, we have ours.
+	other := listen(true, "192.0.2.1:1802", "192.0.2.3:1802")
+	here, there = pair("shared", l2tp.EncapUDP, "192.0.2.1:1802", "192.0.2.2:1802", 1, 2, often)
+	a.set(t, here)
+	b.set(t, there)
+	a.await(t, "shared", Up)
+	third := listen(false, "192.0.2.3:1802", "192.0.2.1:1802")
+	if _, err := third.Write([]byte("for the other program")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 100)
+	_ = other.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, err := other.Read(got); err != nil || string(got[:n]) != "for the other program" {
+		t.Errorf("the other program read %q, %v", got[:n], err)
+	}
+
+	// One that talks to the same peer is left to answer, until it goes.
+	same := listen(true, "[2001:db8::1]:1803", "[2001:db8::2]:1803")
+	here, there = pair("same", l2tp.EncapUDP, "[2001:db8::1]:1803", "[2001:db8::2]:1803", 1, 2, often)
+	a.set(t, here)
+	b.set(t, there)
+	awaitReason(t, a, "same", "left to answer")
+	same.Close()
+	owner.Close()
+	a.await(t, "same", Up)
+	a.await(t, "exclusive", Up)
+
+	here, _ = pair("elsewhere", l2tp.EncapIP, "203.0.113.1:0", "192.0.2.2:0", 1, 2, often)
+	a.set(t, here)
+	awaitReason(t, a, "elsewhere", "203.0.113.1 is no address of this host")
+}
+
+func awaitReason(t *testing.T, s *station, tunnel, want string) {
+	t.Helper()
+	var st Status
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if st, _ = s.Status(tunnel); st.State == Unknown && strings.Contains(st.Reason, want) {
+			return
+		}
+	}
+	t.Fatalf("tunnel %s is %+v, want unknown because %s", tunnel, st, want)
+}
+
+// A tunnel that is removed and set again at once finds its own socket closing.
+func TestSetAgainAtOnce(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	a, b := startStation(t), startStation(t)
+	here, there := pair("t", l2tp.EncapUDP, "192.0.2.1:1701", "192.0.2.2:1701", 1, 2, often)
+	b.set(t, there)
+	for range 20 {
+		a.set(t, here)
+		a.await(t, "t", Up)
+		a.Remove("t")
+	}
+	a.set(t, here)
+	twin := here
+	twin.Name = "twin"
+	if err := a.Set(twin); err == nil || !strings.Contains(err.Error(), "tunnel t has the same") {
+		t.Errorf("a second tunnel with the same ids: %v", err)
+	}
+}

@@ -1,0 +1,50 @@
+package appliance
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"xwire/appliance/api"
+	"xwire/appliance/liveness"
+	"xwire/config"
+)
+
+// watchPeer has a tunnel's HELLOs answered, and sent where it has hello_timeout. For a tunnel that is
+// watched already it takes over what changed.
+func (a *Appliance) watchPeer(c *config.Tunnel) {
+	err := a.peers.Set(liveness.Tunnel{
+		Name: c.Name, VRF: c.VRF, Local: c.Local, Peer: c.Peer, TID: c.TID, PTID: c.PTID, Version: c.Version, Encap: c.Encap,
+		Hello: c.HelloTimeout, Retry: c.RetryTimeout, Sends: int(c.MaxRetries), Window: int(c.WindowSize),
+	})
+	if err != nil {
+		a.log.Warn("control messages of a tunnel are not answered", "tunnel", c.Name, "error", err)
+	}
+}
+
+// peerChanged tells that a tunnel's peer is there, or is not.
+func (a *Appliance) peerChanged(c liveness.Change) {
+	level := slog.LevelInfo
+	if c.Status.State == liveness.Down {
+		level = slog.LevelWarn
+	}
+	a.log.Log(context.Background(), level, "tunnel "+c.Status.State.String(), "tunnel", c.Tunnel, "was", c.From.String(), "reason", c.Status.Reason)
+}
+
+// apiPeer tells how a tunnel's peer does.
+func (a *Appliance) apiPeer(v *api.Tunnel) {
+	s, ok := a.peers.Status(v.Name)
+	if !ok {
+		v.State, v.Reason = liveness.Unknown.String(), "its control messages are not answered"
+		return
+	}
+	v.State, v.Reason, v.Since = s.State.String(), s.Reason, timeOrNone(s.Since)
+	v.HelloTimeout, v.Hello = s.Interval.Milliseconds(), api.Hello{Heard: timeOrNone(s.Heard), Sent: s.Sent, Received: s.Received}
+}
+
+func timeOrNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
