@@ -9,7 +9,12 @@ import (
 // invalidVersion counts a wrong version at the tunnel, if it is one's.
 func (f *Forwarder) invalidVersion(b []byte, l *lookup) {
 	fl := flowOf(b, l)
-	if t := f.table.tunnelOf(&fl); t != nil {
+	t := f.table.tunnelOf(&fl)
+	if t == nil && l.class.udp() {
+		fl.class ^= classV2
+		t = f.table.tunnelOf(&fl)
+	}
+	if t != nil {
 		f.invalid.at(t.slot).add(1)
 	}
 }
@@ -181,7 +186,7 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 	}
 }
 
-// messageOf is an L2TP message from behind its session id on.
+// messageOf is an L2TPv3 message from behind its session id on.
 func messageOf(b []byte, l *lookup) []byte { return b[int(l.at)+l2tp.SessionIDLen : l.end] }
 
 // authentic verifies what is to be right before anything else is believed.
@@ -242,11 +247,7 @@ func (f *Forwarder) countRx(l *lookup, c *sessionCounters) {
 
 // messageLen is the length of an L2TP message as counters count it.
 func (l *lookup) messageLen() uint32 {
-	n := uint32(l.end) - uint32(l.at)
-	if l.class.udp() {
-		n += l2tp.FlagsLen
-	}
-	return n
+	return uint32(l.end) - uint32(l.at) + l.class.flagsLen()
 }
 
 // decap moves the frame's start to the frame inside.
@@ -335,5 +336,9 @@ func (f *Forwarder) strange(b []byte, fr *Frame, l *lookup) {
 		}
 	}
 	fl := flowOf(b, l)
-	f.drop(fr, f.table.stranger(&fl))
+	why := f.table.stranger(&fl)
+	if why == DropVersion {
+		f.invalidVersion(b, l)
+	}
+	f.drop(fr, why)
 }

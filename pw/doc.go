@@ -1,4 +1,4 @@
-// Package pw forwards frames between attachment circuits and L2TPv3 pseudowires. It knows no NIC,
+// Package pw forwards frames between attachment circuits and L2TP pseudowires. It knows no NIC,
 // no operating system and no configuration file: frames lie in a memory that somebody else owns,
 // and leave by a port number.
 //
@@ -55,6 +55,13 @@
 // A session is found by IP version, encapsulation, both addresses, both ports and session id
 // together; the kernel looks at the session id alone. Then UDP checksum, length, cookie, sublayer,
 // inner length, tags and size are checked, in this order, and the first that fails names the drop.
+//
+// # L2TPv2 and PPP
+//
+// A session of L2TPv2 is found by the same addresses and ports, and by tunnel id and session id.
+// PPP is sent with address and control (ff 03), as the kernel does, and taken with and without. Its
+// circuit is a PPPoE session of a port, which is found by port, VLAN and PPPoE session id, or another
+// session (Join). All of them go past extra, one by one.
 //
 // # Counters
 //

@@ -39,14 +39,17 @@ const (
 	DropUnnumbered
 	DropOld
 	DropECN
+	DropOffset
 	DropRuntInner
 	DropNoAC
 	DropVLANMissing
 	DropVLANMismatch
 	DropOversizeAC
+	DropPPPoEAddress
+	DropPPPoEHeader
 
 	// NumDrops is how many reasons there are.
-	NumDrops = int(DropOversizeAC) + 1
+	NumDrops = int(DropPPPoEHeader) + 1
 )
 
 var drops = [NumDrops]struct{ name, help string }{
@@ -68,7 +71,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropUDPChecksum:      {"udp_checksum", "The UDP checksum is wrong."},
 	DropUDPZeroChecksum:  {"udp_zero_checksum", "UDP over IPv6 has no checksum, and the tunnel does not allow that."},
 	DropControl:          {"control", "An L2TP control message: it should have gone to the kernel."},
-	DropVersion:          {"version", "The L2TP header's version is not 3."},
+	DropVersion:          {"version", "The L2TP header's version is not that of a tunnel with these addresses and ports."},
 	DropWrongFamily:      {"wrong_family", "No tunnel uses this IP version."},
 	DropWrongEncap:       {"wrong_encap", "The addresses are a tunnel's, but that tunnel uses the other encapsulation (UDP or IP)."},
 	DropWrongDestination: {"wrong_destination", "The destination is not the local address of any tunnel of this kind."},
@@ -82,11 +85,14 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropUnnumbered:       {"unnumbered", "The packet has no sequence number, and the session requires one."},
 	DropOld:              {"old", "The packet's sequence number is that of one that has come already, or whose turn is over."},
 	DropECN:              {"ecn", "The outer header tells of congestion, and the packet inside could not tell it on (RFC 6040)."},
-	DropRuntInner:        {"runt_inner", "The frame inside is shorter than an Ethernet header."},
+	DropOffset:           {"offset", "The L2TPv2 header, with the padding that its offset tells, is longer than the packet."},
+	DropRuntInner:        {"runt_inner", "The frame inside is shorter than an Ethernet header, or an empty one of PPP."},
 	DropNoAC:             {"no_ac", "The session has no attachment circuit at present."},
 	DropVLANMissing:      {"vlan_missing", "The frame inside has no VLAN tag where the session wants one."},
 	DropVLANMismatch:     {"vlan_mismatch", "The frame inside has another VLAN tag than the session's, or tags that are another session's."},
 	DropOversizeAC:       {"oversize_ac", "The frame inside is larger than its attachment circuit's port can send."},
+	DropPPPoEAddress:     {"pppoe_address", "A frame of a PPPoE session is not from the session's peer to us."},
+	DropPPPoEHeader:      {"pppoe_header", "A frame of a PPPoE session is no session data, or its length is wrong."},
 }
 
 // String returns the name that metrics and tables use, in snake_case.

@@ -87,7 +87,7 @@ func dropCases(t testing.TB) []dropCase {
 	const sublayer = 14 + 20 + 4 + 8
 	longInner := join(a[:14], patch(join(a, make([]byte, 93))[14:], 2, 0, byte(0x3e+93)))
 	fixIPv4(longInner)
-	return []dropCase{
+	return append(pppDropCases(t), []dropCase{
 		{why: DropRunt, name: "of 13 bytes on the core", port: 0, frame: a[:13]},
 		{why: DropRunt, name: "of 13 bytes from a customer", port: 1, frame: inner[:13]},
 		{why: DropRunt, name: "empty", port: 1, frame: nil},
@@ -182,7 +182,7 @@ func dropCases(t testing.TB) []dropCase {
 			x.SetSession(1, s)
 		}},
 		{why: DropOversizeAC, name: "one byte too long for the port", port: 0, frame: longInner},
-	}
+	}...)
 }
 
 // Every drop counts one reason, at its port, gives the frame back and allocates nothing.

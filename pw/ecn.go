@@ -1,5 +1,7 @@
 package pw
 
+import "xwire/l2tp"
+
 // Values of the ECN field, RFC 3168 section 5.
 const (
 	notECT = iota
@@ -22,12 +24,17 @@ func combineECN(inner, outer uint8) (uint8, bool) {
 }
 
 // congestion brings what the outer header says of congestion inside. What is no IP packet stays as it
-// is: no router along the path has called it capable of ECN.
-func congestion(frame []byte, outer uint8) Drop {
+// is: no router along the path has called it capable of ECN. ppp: it is a frame of PPP.
+func congestion(frame []byte, ppp bool, outer uint8) Drop {
 	if outer &= ecnMask; outer != ce && outer != ect1 {
 		return dropNone
 	}
-	in := lookInside(frame, 0)
+	var in inside
+	if ppp {
+		in.ip = insidePPP(l2tp.TrimPPP(frame))
+	} else {
+		in = lookInside(frame, 0)
+	}
 	if in.ip == nil {
 		return dropNone
 	}

@@ -11,6 +11,11 @@ import (
 // Ethernet header.
 func (t *Table) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
 	l.record, l.outer, l.inner, l.tag = 0, 0, 0, 0
+	if state&portPPPoE != 0 {
+		if l.record = t.pppoeSession(p, b); l.record != 0 {
+			return true
+		}
+	}
 	if state&(portUntagged|portVLAN) != 0 {
 		outer, inner := uint16(0), uint16(anyVID)
 		if l2tp.IsTPID(binary.BigEndian.Uint16(b[12:14])) && len(b) >= l2tp.EthernetLen+l2tp.TagLen {
@@ -21,7 +26,7 @@ func (t *Table) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
 		}
 		if outer != 0 && state&portVLAN != 0 {
 			l.outer, l.inner = outer, inner
-			l.tag = t.seeds.acTag(acKey{p, outer, inner})
+			l.tag = t.seeds.acTag(acKey{p, outer, inner, 0})
 			return true
 		}
 		if outer == 0 && state&portUntagged != 0 {
@@ -41,7 +46,7 @@ func (t *Table) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
 // inner tag, then for what takes all. 0 is none.
 func (t *Table) resolveAC(p uint16, l *lookup, x *index) uint32 {
 	record, place := l.record, l.place
-	for k := (acKey{p, l.outer, l.inner}); ; {
+	for k := (acKey{p, l.outer, l.inner, 0}); ; {
 		for record != 0 {
 			if t.sessions.at(record).hasAC(k) {
 				return record
@@ -180,9 +185,7 @@ func (o *outer) compose(t *Table, record uint32) {
 	r := t.tunnels.at(record)
 	h := t.hops.at(t.hopNow.at(r.hop.Load()).Load())
 	*o = outer{tunnel: record, len: uint32(h.len) + uint32(r.hdrLen), l3: uint32(r.hdrLen) - 2, ipSum: uint32(r.ipSum), port: h.port, class: r.class}
-	if r.class.udp() {
-		o.flags = l2tp.FlagsLen
-	}
+	o.flags = r.class.flagsLen()
 	copy(o.hdr[outerLong-int(r.hdrLen):], r.hdr[len(r.hdr)-int(r.hdrLen):])
 	copy(o.hdr[outerLong-int(o.len):], h.hdr[len(h.hdr)-int(h.len):])
 	if h.port != NoPort && h.mtu > o.l3 && !(r.sumTx && r.class.udp()) {
@@ -203,7 +206,7 @@ func (w *window) write(d *session, t *tunnel, h *nextHop) {
 	part := (*[16]byte)(w[encapWindow-16:])
 	word(part[0:], d.part[0:])
 	word(part[8:], d.part[8:])
-	switch t.class {
+	switch t.class &^ classV2 {
 	case classIP4:
 		o := (*[24]byte)(w[e-24:])
 		word(o[0:], t.hdr[40:])
@@ -256,6 +259,13 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	if d.encapOp&^opExtra != 0 {
 		addr, n = retagEncap(mem, addr, n, d)
 	}
+	numbers := e.seq != nil && e.seq.sends()
+	var numbered session
+	if numbers && d.v2() {
+		numbered = *d
+		numbered.numberV2(uint16(e.seq.tx.next.Load()))
+		d = &numbered
+	}
 	l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n
 	oversize := l3len > h.mtu
 	if oversize && d.oversize != OversizeFragment || l3len > maxMTU {
@@ -266,8 +276,7 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 
 	r := (*window)(mem[addr-encapWindow : addr])
 	r.write(d, t, h)
-	numbers := e.seq != nil && e.seq.sends()
-	if numbers {
+	if numbers && !d.v2() {
 		binary.BigEndian.PutUint32(r[encapWindow-4:], l2tp.SublayerS|e.seq.tx.next.Load())
 	}
 	start := encapWindow - int(d.partLen) - int(t.hdrLen)
@@ -292,9 +301,8 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	if e.marked {
 		sum = l2tp.AddSum(sum, e.marking.mark(l3, t.class, f.marks))
 	}
-	bytes := uint64(d.partLen) + uint64(n)
+	bytes := uint64(d.partLen) + uint64(t.class.flagsLen()) + uint64(n)
 	if t.class.udp() {
-		bytes += l2tp.FlagsLen
 		u := l3[l3len-l4len:]
 		binary.BigEndian.PutUint16(u[4:], uint16(l4len))
 		if t.sumTx {

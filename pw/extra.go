@@ -1,6 +1,10 @@
 package pw
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"xwire/l2tp"
+)
 
 // opExtra in encapOp and decapOp sends a session's frames the long way, one by one, past extra. All
 // other sessions do not even ask.
@@ -17,19 +21,32 @@ type extra struct {
 
 	marking Marking
 	marked  bool // there is anything in marking
+
+	ppp     l2tp.PWType // as SessionSpec.Type, if it is one of PPP
+	circuit *circuit    // nil: Ethernet, or none
 }
 
 // wanted tells whether there is anything in it.
-func (e *extra) wanted() bool { return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked }
+func (e *extra) wanted() bool {
+	return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked || e.ppp != 0
+}
 
 var noExtra extra
 
-// with is what a session has that is set to spec: e is what it had, and what state it points to
+// with is what a session of the tunnel has that is set to spec: e is what it had, and what state it points to
 // goes on.
-func (e extra) with(spec *SessionSpec) extra {
+func (e extra) with(spec *SessionSpec, t *tunnel) extra {
 	e.mss = spec.MSS
-	e.seq = spec.Sequence.numbering(e.seq, numberMask)
+	mask := uint32(numberMask)
+	if t.class.v2() {
+		mask = numberMaskV2
+	}
+	e.seq = spec.Sequence.numbering(e.seq, mask)
 	e.marking, e.marked = spec.Marking, spec.Marking.wanted()
+	e.ppp, e.circuit = 0, newCircuit(spec)
+	if isPPP(spec.Type) {
+		e.ppp = spec.Type
+	}
 	return e
 }
 
@@ -40,6 +57,12 @@ func (e *extra) addTo(spec *SessionSpec) {
 		spec.Sequence = e.seq.Sequence
 	}
 	spec.Marking = e.marking
+	if e.ppp != 0 {
+		spec.Type = e.ppp
+	}
+	if e.circuit != nil {
+		spec.PPPoE = e.circuit.PPPoE
+	}
 }
 
 // extraOf returns a session's extra; one that has none has an empty one. The record of one that has just
@@ -146,10 +169,22 @@ func (f *Forwarder) settle(out []Frame, n int) []Frame {
 func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 	e := f.table.extraOf(d.slot)
 	if e.marked {
-		f.marks = e.marking.read(bytesOf(mem, fr), f.table.tunnels.at(d.tunnel).tos(), &f.table.seeds)
+		f.marks = e.marking.read(bytesOf(mem, fr), e.ppp != 0 && e.circuit == nil, f.table.tunnels.at(d.tunnel).tos(), &f.table.seeds)
+	}
+	if e.circuit != nil {
+		if why := e.circuit.fromPPPoE(bytesOf(mem, fr), fr); why != dropNone {
+			if why != DropPPPoEAddress { // which of several sessions of that id was meant nobody knows
+				f.counters.at(d.slot).txErrors.add(1)
+			}
+			f.drop(fr, why)
+			return
+		}
 	}
 	if e.mss != 0 {
 		f.clampFor(bytesOf(mem, fr), d, e)
+	}
+	if e.ppp != 0 {
+		padPPP(mem, fr)
 	}
 	f.encap(mem, fr, d, e)
 	f.move(fr)
@@ -165,6 +200,13 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	if why == dropNone {
 		why = f.sublayer(b, l, d, c)
 	}
+	header := int(d.rxLen)
+	if d.v2() && why == dropNone {
+		ok := false
+		if header, ok = l2tp.V2(b[l.at:l.end]).HeaderLen(); !ok {
+			why = DropOffset
+		}
+	}
 	how := inTurn
 	if why == dropNone && e.seq != nil {
 		how, why = f.turn(b, l, d, e.seq, c)
@@ -174,11 +216,11 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 		return
 	}
 	bytes := l.messageLen()
-	fr.Addr += uint64(l.at) + uint64(d.rxLen)
-	fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
+	fr.Addr += uint64(l.at) + uint64(header)
+	fr.Len = uint32(l.end) - uint32(l.at) - uint32(header)
 	c.note(s, now)
 	if e.marking.ECN {
-		why = congestion(bytesOf(mem, fr), tosOf(b[l.l3:]))
+		why = congestion(bytesOf(mem, fr), e.ppp != 0, tosOf(b[l.l3:]))
 	}
 	switch {
 	case why != dropNone:
@@ -218,11 +260,19 @@ func (f *Forwarder) lose(fr *Frame, d *session, c *sessionCounters, bytes uint32
 
 // onward takes a frame that came for the session, and is in its turn, to where it is to go.
 func (f *Forwarder) onward(mem []byte, fr *Frame, d *session, e *extra, now int64) Drop {
+	if e.ppp != 0 {
+		if trimPPP(mem, fr); fr.Len == 0 {
+			return DropRuntInner
+		}
+	}
 	if e.mss != 0 {
 		f.clampFor(bytesOf(mem, fr), d, e)
 	}
 	if e.joined != 0 {
 		return f.cross(mem, fr, e, now)
+	}
+	if e.ppp != 0 {
+		return f.deliverPPP(mem, fr, d, e)
 	}
 	return f.deliver(mem, fr, d)
 }

@@ -30,7 +30,7 @@ func TestFetchGoesOnBehindAMark(t *testing.T) {
 	h := newHostile(t)
 	h.table.seeds = seedsFor(1<<32|7<<16|3, 0)
 	h.table.seeds[1] = foldToMark
-	if got := h.table.seeds.acTag(acKey{1, 7, 3}); got != 1 {
+	if got := h.table.seeds.acTag(acKey{1, 7, 3, 0}); got != 1 {
 		t.Fatalf("tag %d", got)
 	}
 	markedPlace(h.table.ac.Load(), func() {
@@ -60,7 +60,7 @@ func TestFetchOfASessionThatHasJustGone(t *testing.T) {
 		h := newHostile(t)
 		h.table.seeds = seedsFor(1<<32|7<<16|anyVID, 0)
 		h.table.seeds[1] = 0
-		if got := h.table.seeds.acTag(acKey{1, 7, anyVID}); got != 0 {
+		if got := h.table.seeds.acTag(acKey{1, 7, anyVID, 0}); got != 0 {
 			t.Fatalf("tag %d", got)
 		}
 		h.session(1, Attachment{Port: 1, VLAN: VLANMatch{Kind: VLANSingle, Lo: 7}})

@@ -82,9 +82,9 @@ type lookup struct {
 	// Decap only.
 	class class
 	l3    uint8  // where the IP header begins
-	at    uint16 // where the session id is
+	at    uint16 // where the session id is, or an L2TPv2 message begins
 	end   uint16 // where the payload ends
-	sid   uint32
+	sid   uint32 // as in session
 	ports uint32 // as in flow
 	key0  uint64 // the first word of flow.key
 
@@ -232,7 +232,7 @@ func (f *Forwarder) sortDecap(mem, b []byte, fr *Frame, i int, state uint64, dec
 		return decaps
 	}
 	fl := flowOf(b, l)
-	l.sid, l.ports, l.key0 = l2tp.Data(b[l.at:]).SessionID(), fl.ports, fl.key[0]
+	l.ports, l.key0 = fl.ports, fl.key[0]
 	l.tag = f.table.seeds.tag(&fl, l.sid)
 	return decaps + 1
 }

@@ -103,16 +103,22 @@ func FuzzPair(f *testing.F) {
 		}
 		rng := rand.New(rand.NewPCG(seed, 5))
 		w := &world{t: t, rng: rng, tunnels: []TunnelID{1}}
-		tun, s := w.randomTunnel(), w.randomSession()
+		tun := w.randomTunnel()
+		w.ref = &reference{tunnels: map[TunnelID]refTunnel{1: {TunnelSpec: tun}}}
+		s := w.randomSession()
 		if tun.Keyed {
 			w.key(&s)
 		}
 		tun.UDPZeroChecksumRx = tun.UDPZeroChecksumRx || !tun.UDPChecksumTx
-		s.AC.Port, s.RxCookieCount = 1, 2
 		tun.AnyPeerPort = tun.Encap == l2tp.EncapUDP
 		s.Marking.SourcePort = tun.AnyPeerPort && rng.IntN(2) == 0
-		// Both ends' cookies, the peer's second one being what we send.
-		s.RxCookies = [2]l2tp.Cookie{w.randomCookie(s.TxCookie.Len()), s.TxCookie}
+		s.AC.Port = 1
+		if isPPP(s.Type) {
+			s.PPPoE = PPPoE{SessionID: 7, Peer: l2tp.MAC{2, 5: 1}, Own: l2tp.MAC{2, 5: 2}}
+		}
+		if tun.Version != 2 { // both ends' cookies, the peer's second one being what we send
+			s.RxCookieCount, s.RxCookies = 2, [2]l2tp.Cookie{w.randomCookie(s.TxCookie.Len()), s.TxCookie}
+		}
 		c := wireCase{tunnel: tun, session: s}
 		near, far := newRig(t, newWireBox(t, &c, false)), newRig(t, newWireBox(t, &c, true))
 
@@ -125,6 +131,12 @@ func FuzzPair(f *testing.F) {
 			tags = tag(0x8100, pcp|(s.AC.VLAN.Lo+uint16(rng.IntN(int(s.AC.VLAN.Hi-s.AC.VLAN.Lo)+1))))
 		}
 		frame := join([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}, tags, []byte{8, 0}, body)
+		want := frame
+		if isPPP(s.Type) {
+			ppp := join([]byte{0, 0x21}, body)
+			want = s.refToPPPoE(ppp)
+			frame = join(want[6:12], want[:6], want[12:])
+		}
 		for i := range 4 {
 			out, packet := near.one(1, frame)
 			if out != 0 {
@@ -134,7 +146,7 @@ func FuzzPair(f *testing.F) {
 				packet = append(packet, 1, 2, 3)
 			}
 			out, back := far.one(0, packet)
-			if out != 1 || !bytes.Equal(back, frame) {
+			if out != 1 || !bytes.Equal(back, want) {
 				t.Fatalf("round %d: %x\nby way of %x\nbecame %x, %v\n%+v", i, frame, packet, back, dropsAt(far.table, 0), s)
 			}
 		}

@@ -156,10 +156,10 @@ func (s *seeds) tag(f *flow, sid uint32) uint32 {
 }
 
 // acKey names the frames of an attachment circuit: port, outer VLAN identifier, inner one or
-// anyVID.
-type acKey struct{ port, outer, inner uint16 }
+// anyVID, and PPPoE session id or 0. outer is 0 only with a PPPoE session.
+type acKey struct{ port, outer, inner, pppoe uint16 }
 
 func (s *seeds) acTag(k acKey) uint32 {
-	w := uint64(k.port)<<32 | uint64(k.outer)<<16 | uint64(k.inner)
+	w := uint64(k.pppoe)<<48 | uint64(k.port)<<32 | uint64(k.outer)<<16 | uint64(k.inner)
 	return tagOf(fold(w^s[0], s[1]))
 }

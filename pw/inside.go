@@ -31,22 +31,36 @@ func lookInside(frame []byte, skip int) (in inside) {
 		p = p[l2tp.TagLen:]
 	}
 	if typ == l2tp.TypePPPoESession {
-		if len(p) < l2tp.PPPoELen+2 {
-			return in
+		if len(p) >= l2tp.PPPoELen {
+			in.ip = insidePPP(p[l2tp.PPPoELen:])
 		}
-		switch binary.BigEndian.Uint16(p[l2tp.PPPoELen:]) {
-		case l2tp.PPPIPv4:
-			typ = l2tp.TypeIPv4
-		case l2tp.PPPIPv6:
-			typ = l2tp.TypeIPv6
-		}
-		p = p[l2tp.PPPoELen+2:]
+		return in
 	}
+	in.ip = packetOf(typ, p)
+	return in
+}
+
+// insidePPP returns the packet in a PPP frame that begins with its protocol, of two bytes.
+func insidePPP(p []byte) []byte {
+	if len(p) < 2 {
+		return nil
+	}
+	switch binary.BigEndian.Uint16(p) {
+	case l2tp.PPPIPv4:
+		return packetOf(l2tp.TypeIPv4, p[2:])
+	case l2tp.PPPIPv6:
+		return packetOf(l2tp.TypeIPv6, p[2:])
+	}
+	return nil
+}
+
+// packetOf returns p if it is a packet with its fixed header.
+func packetOf(typ uint16, p []byte) []byte {
 	if typ == l2tp.TypeIPv4 && len(p) >= l2tp.IPv4Len && p[0] >= 0x45 && p[0] <= 0x4f ||
 		typ == l2tp.TypeIPv6 && len(p) >= l2tp.IPv6Len && p[0]>>4 == 6 {
-		in.ip = p
+		return p
 	}
-	return in
+	return nil
 }
 
 // tos is the packet's TOS or traffic class; 0 if there is none.

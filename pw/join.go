@@ -7,7 +7,8 @@ import (
 )
 
 // Join makes two sessions without an attachment circuit each other's: what one decapsulates the
-// other encapsulates (L2TP tunnel switching, or multihop). Both must be of one pseudowire type. It
+// other encapsulates (L2TP tunnel switching, or multihop). Both must be of one pseudowire type, of which those
+// of PPP are one. It
 // lasts until Part, until one is removed or until one is set to have an attachment circuit.
 func (t *Table) Join(a, b SessionID) error {
 	t.begin()
@@ -81,7 +82,7 @@ func (t *Table) setJoined(id, other SessionID) {
 
 // cross has a frame that was decapsulated leave through the other session of its pair.
 func (f *Forwarder) cross(mem []byte, fr *Frame, e *extra, now int64) Drop {
-	if fr.Len < l2tp.EthernetLen {
+	if fr.Len < l2tp.EthernetLen && e.ppp == 0 {
 		return DropRuntInner
 	}
 	other := f.table.extraOf(e.joined)

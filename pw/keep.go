@@ -74,7 +74,7 @@ func (f *Forwarder) find(b []byte, in uint16) uint32 {
 			return 0
 		}
 		fl := flowOf(b, l)
-		l.sid, l.ports = l2tp.Data(b[l.at:]).SessionID(), fl.ports
+		l.ports = fl.ports
 		l.tag = t.seeds.tag(&fl, l.sid)
 	}
 	x := t.decap.Load()

@@ -19,8 +19,8 @@ func (s *TunnelSpec) checkKeyed() error {
 	return nil
 }
 
-// checkIn tells whether the session can be one of the tunnel.
-func (s *SessionSpec) checkIn(t *tunnel) error {
+// checkKeyed tells whether the session can be one of the tunnel.
+func (s *SessionSpec) checkKeyed(t *tunnel) error {
 	switch {
 	case !t.keyed && s.SID == 0:
 		return errors.New("session id 0 is for control messages")

@@ -35,6 +35,9 @@ func (s *seeds) markHash(k markKind, f *flow) uint64 {
 		src, dst, srcPort, dstPort = [2]uint64{}, [2]uint64{}, 0, 0
 	}
 	c := f.class
+	if k != markFlow {
+		c &^= classV2
+	}
 	if k == markFamily {
 		c &^= 1
 	}
@@ -108,6 +111,8 @@ func (t *Table) stranger(f *flow) Drop {
 	switch {
 	case t.tunnelOf(f) != nil:
 		return DropUnknownSession
+	case f.class.udp() && t.tunnelOf(&flow{f.class ^ classV2, f.ports, f.key}) != nil:
+		return DropVersion
 	case t.marked(markPair, *f, own):
 		return DropWrongPort
 	case t.marked(markPair, *f, other):

@@ -82,8 +82,9 @@ const (
 	firstEph = 49152 // RFC 6335 section 6: dynamic ports
 )
 
-// read looks into a customer's frame. fixed is the tunnel's TOS.
-func (m *Marking) read(frame []byte, fixed uint8, s *seeds) (k marks) {
+// read looks into a customer's frame, or, with ppp, into one of PPP that begins with its protocol.
+// fixed is the tunnel's TOS.
+func (m *Marking) read(frame []byte, ppp bool, fixed uint8, s *seeds) (k marks) {
 	k.tos = fixed
 	if !m.PCP && !m.ECN && !m.FlowLabel && !m.SourcePort && m.TOSFrom != TOSInner {
 		if m.TOSFrom == TOSFixed {
@@ -91,7 +92,12 @@ func (m *Marking) read(frame []byte, fixed uint8, s *seeds) (k marks) {
 		}
 		return k
 	}
-	in := lookInside(frame, int(m.Skip))
+	var in inside
+	if ppp {
+		in.ip = insidePPP(frame)
+	} else {
+		in = lookInside(frame, int(m.Skip))
+	}
 	switch m.TOSFrom {
 	case TOSFixed:
 		k.tos = m.TOS

@@ -334,10 +334,10 @@ func FuzzInside(f *testing.F) {
 	s := newSeeds()
 	f.Fuzz(func(t *testing.T, frame []byte, skip, outer uint8) {
 		m := Marking{Skip: skip % 3, PCP: true, ECN: true, TOSFrom: TOSInner, FlowLabel: true}
-		k := m.read(frame, 0, &s)
+		k := m.read(frame, false, 0, &s)
 		before := slices.Clone(frame)
-		congestion(frame, outer)
-		if again := m.read(frame, 0, &s); again.flow != k.flow {
+		congestion(frame, false, outer)
+		if again := m.read(frame, false, 0, &s); again.flow != k.flow {
 			t.Errorf("flow %#x became %#x", k.flow, again.flow)
 		}
 		changed := 0

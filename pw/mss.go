@@ -26,7 +26,27 @@ func clamp(frame []byte, mtu, mss int) {
 		return
 	}
 	_, tags, typ := l2tp.Ethernet(frame).Tags()
-	ip := frame[l2tp.EthernetLen+tags*l2tp.TagLen:]
+	clampPacket(typ, frame[l2tp.EthernetLen+tags*l2tp.TagLen:], mtu, mss)
+}
+
+// clampPPP does the same in a PPP frame that begins with its protocol, of one byte or two.
+func clampPPP(frame []byte, mtu, mss int) {
+	if len(frame) < 2 {
+		return
+	}
+	protocol, n := uint16(frame[0]), 1
+	if protocol&1 == 0 {
+		protocol, n = binary.BigEndian.Uint16(frame), 2
+	}
+	switch protocol {
+	case l2tp.PPPIPv4:
+		clampPacket(l2tp.TypeIPv4, frame[n:], mtu-n, mss)
+	case l2tp.PPPIPv6:
+		clampPacket(l2tp.TypeIPv6, frame[n:], mtu-n, mss)
+	}
+}
+
+func clampPacket(typ uint16, ip []byte, mtu, mss int) {
 	var tcp []byte
 	var headers, least int
 	switch typ {
@@ -91,14 +111,19 @@ func setWord(tcp []byte, at int, v uint16) {
 
 // clampFor clamps what a session carries, by the path's present MTU.
 func (f *Forwarder) clampFor(frame []byte, d *session, e *extra) {
-	if e.mss > 0 {
+	if e.mss > 0 && !d.ppp() {
 		clamp(frame, 0, e.mss)
 		return
 	}
 	t := f.table.tunnels.at(d.tunnel)
 	h := f.table.hops.at(f.table.hopNow.at(t.hop.Load()).Load())
+	over := int(t.hdrLen) - 2 + int(d.partLen)
+	if d.ppp() {
+		clampPPP(frame, int(h.mtu)-over-l2tp.PPPAddressControlLen, max(e.mss, 0))
+		return
+	}
 	// What the frame has as tags here it may have inside the pseudowire.
-	over := int(t.hdrLen) - 2 + int(d.partLen) + l2tp.EthernetLen
+	over += l2tp.EthernetLen
 	if len(frame) >= l2tp.EthernetLen {
 		_, tags, _ := l2tp.Ethernet(frame).Tags()
 		over += tags * l2tp.TagLen

@@ -13,8 +13,8 @@ const dropNone = Drop(NumDrops)
 // maxFrame is the longest frame, in bytes, whose packet is looked at.
 const maxFrame = 0xffff
 
-// parseOuter goes down the ladder of a packet's outer headers and fills class, l3, at and end of
-// l. The frame has at least an Ethernet header. The UDP checksum is left to whoever has found
+// parseOuter goes down the ladder of a packet's outer headers and fills class, l3, at, end and sid
+// of l. The frame has at least an Ethernet header. The UDP checksum is left to whoever has found
 // the session.
 func parseOuter(b []byte, l *lookup) Drop {
 	l3 := l2tp.EthernetLen
@@ -88,7 +88,7 @@ func parseOuter(b []byte, l *lookup) Drop {
 		if l2tp.Data(p[l4:]).SessionID() == 0 {
 			return DropControl
 		}
-		l.at = uint16(l3 + l4)
+		l.at, l.sid = uint16(l3+l4), l2tp.Data(p[l4:]).SessionID()
 	case l2tp.ProtoUDP:
 		l.class++
 		u := l2tp.UDP(p[l4:end])
@@ -102,15 +102,23 @@ func parseOuter(b []byte, l *lookup) Drop {
 			return DropShort
 		}
 		if flags := binary.BigEndian.Uint16(m); !l2tp.IsData(flags) {
-			if l2tp.IsControl(flags) {
+			switch {
+			case l2tp.IsControl(flags):
 				return DropControl
+			case !l2tp.IsDataV2(flags):
+				return DropVersion
+			case !l2tp.V2(m).Valid():
+				return DropShort
 			}
-			return DropVersion
+			l.class |= classV2
+			l.at, l.sid = uint16(l3+l4+l2tp.UDPLen), l2tp.V2(m).IDs()
+			return dropNone
 		}
 		if len(m) < l2tp.FlagsLen+l2tp.SessionIDLen {
 			return DropShort
 		}
 		l.at = uint16(l3 + l4 + l2tp.UDPLen + l2tp.FlagsLen)
+		l.sid = l2tp.Data(b[l.at:]).SessionID()
 	default:
 		return DropNotL2TP
 	}

@@ -65,7 +65,7 @@ func (t *Table) foreign(d *session, state uint64, b []byte) bool {
 		return false
 	}
 	vid, tagged := vidAt(b, l2tp.EthernetLen)
-	k := acKey{d.port, d.lo, anyVID}
+	k := acKey{d.port, d.lo, anyVID, 0}
 	inner := l2tp.EthernetLen + l2tp.TagLen // where the tag is that will be the inner one
 	switch d.tagOp() {
 	case decapAsIs:
@@ -89,7 +89,7 @@ func (t *Table) foreign(d *session, state uint64, b []byte) bool {
 	case decapPush:
 		inner = l2tp.EthernetLen
 	}
-	if vid, tagged := vidAt(b, inner); tagged && state&portQinQ != 0 && t.owned(acKey{k.port, k.outer, vid}) {
+	if vid, tagged := vidAt(b, inner); tagged && state&portQinQ != 0 && t.owned(acKey{k.port, k.outer, vid, 0}) {
 		return true
 	}
 	return d.tagOp() == decapAsIs && t.owned(k)

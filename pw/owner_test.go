@@ -130,7 +130,7 @@ func TestPortIsMixedWhileSessionsOverlap(t *testing.T) {
 			var want [worldPorts]bool
 			for a, s := range w.ref.sessions {
 				for b, o := range w.ref.sessions {
-					if p := s.AC.Port; a != b && p != NoPort && p == o.AC.Port {
+					if p := s.AC.Port; a != b && p != NoPort && p == o.AC.Port && !isPPP(s.Type) && !isPPP(o.Type) {
 						want[p] = want[p] || overlap(s.AC.VLAN, o.AC.VLAN)
 					}
 				}

@@ -20,9 +20,10 @@ const (
 	portUntagged
 	portVLAN // any outer identifier, QinQ included
 	portQinQ
+	portPPPoE   // some of its sessions are PPPoE sessions
 	portSeveral // some of its sessions have several VLANs, or what pairs leave of one
 
-	portAttached = portAll | portUntagged | portVLAN
+	portAttached = portAll | portUntagged | portVLAN | portPPPoE
 )
 
 const noLimit = 1<<32 - 1
@@ -30,6 +31,7 @@ const noLimit = 1<<32 - 1
 // attachments is the control plane's side of a port.
 type attachments struct {
 	sharing       sharing
+	pppoe         pppoeVLANs
 	spec          PortSpec
 	all, untagged uint32 // session records
 	vlans         int    // sessions
@@ -58,6 +60,9 @@ func (a *attachments) publish(p *port) {
 	}
 	if a.qinq != 0 {
 		state |= portQinQ
+	}
+	if len(a.pppoe) > 0 {
+		state |= portPPPoE
 	}
 	if a.ranges != 0 || a.qinq != 0 && a.qinq != a.vlans {
 		state |= portSeveral

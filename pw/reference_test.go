@@ -86,6 +86,8 @@ func (r *reference) attachment(port uint16, frame []byte) (best SessionID, spec 
 		}
 		v, got := s.AC.VLAN, 0
 		switch {
+		case isPPP(s.Type):
+			got = s.refRank(frame)
 		case v.Kind == VLANAll:
 			got = 1
 		case v.Kind == VLANUntagged && outer <= 0:
@@ -134,15 +136,27 @@ func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) 
 	fail := func(why Drop) outcome {
 		return outcome{port: NoPort, why: why, session: id, delta: Counters{TxErrors: 1}}
 	}
+	t := r.tunnels[s.Tunnel]
+	tos, ttl, df := s.marks(&t.TunnelSpec, frame)
+	if isPPP(s.Type) {
+		ppp, why := s.refFromPPPoE(frame)
+		if why == DropPPPoEAddress {
+			return dropped(why)
+		}
+		if why != dropNone {
+			return fail(why)
+		}
+		_, _, h := refPPPoE(frame)
+		room += len(frame) - len(h) + 6 - 2
+		frame = ppp
+	}
 	if room < encapRoom {
 		return fail(DropHeadroom)
 	}
-	t := r.tunnels[s.Tunnel]
 	hop, ok := r.hops[t.hop]
 	if !ok || hop.Port == NoPort {
 		return fail(DropNoNextHop)
 	}
-	tos, ttl, df := s.marks(&t.TunnelSpec, frame)
 	if s.AC.PW.Kind != PWKeep {
 		pops := map[VLANKind]int{VLANSingle: 1, VLANQinQ: 2}[s.AC.VLAN.Kind]
 		if s.AC.VLAN.Kind == VLANUntagged && len(tagsOf(frame)) > 0 {
@@ -160,11 +174,26 @@ func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) 
 	}
 	message := binary.BigEndian.AppendUint32(nil, s.PSID)
 	message = join(message, s.TxCookie.Bytes(), make([]byte, s.Sublayer.Len()), frame)
+	if t.Encap == l2tp.EncapUDP {
+		message = join([]byte{0, 3, 0, 0}, message)
+	}
+	if t.v2() {
+		message = binary.BigEndian.AppendUint32([]byte{0, 2}, uint32(t.PTID)<<16|s.PSID)
+		message = join(message, frame)
+	}
+	if o, ok := t.wrap(hop, message, tos, ttl, df); ok {
+		o.session, o.delta = id, Counters{TxPackets: 1, TxBytes: uint64(len(message))}
+		return o
+	}
+	return fail(DropOversize)
+}
+
+// wrap puts the outer headers before a message. False: it is too large.
+func (t *refTunnel) wrap(hop NextHop, message []byte, tos, ttl byte, df bool) (outcome, bool) {
 	local, peer := t.Local.Addr().AsSlice(), t.Peer.Addr().AsSlice()
 	proto := byte(115)
 	if t.Encap == l2tp.EncapUDP {
 		proto = 17
-		message = join([]byte{0, 3, 0, 0}, message)
 	}
 	l4 := message
 	if t.Encap == l2tp.EncapUDP {
@@ -199,7 +228,7 @@ func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) 
 		mtu = 65535
 	}
 	if len(ip)+len(l4) > mtu {
-		return fail(DropOversize)
+		return outcome{}, false
 	}
 	eth := join(hop.Dst[:], hop.Src[:])
 	for _, g := range hop.Tags {
@@ -209,10 +238,7 @@ func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) 
 	if len(local) == 16 {
 		typ = []byte{0x86, 0xdd}
 	}
-	return outcome{
-		port: hop.Port, bytes: join(eth, typ, ip, l4),
-		session: id, delta: Counters{TxPackets: 1, TxBytes: uint64(len(message))},
-	}
+	return outcome{port: hop.Port, bytes: join(eth, typ, ip, l4)}, true
 }
 
 // refSum is RFC 1071 word by word.
@@ -280,7 +306,7 @@ func (r *reference) decap(frame []byte) outcome {
 	default:
 		return dropped(DropNotIP)
 	}
-	encap := l2tp.EncapIP
+	encap, version := l2tp.EncapIP, byte(3)
 	var sport, dport uint16
 	message := l4
 	sumOK, sumThere := true, true
@@ -309,7 +335,8 @@ func (r *reference) decap(frame []byte) outcome {
 		if message[0]&0x80 != 0 {
 			return dropped(DropControl)
 		}
-		if message[1]&15 != 3 {
+		version = message[1] & 15
+		if version != 2 && version != 3 {
 			o := dropped(DropVersion)
 			for id, t := range r.tunnels {
 				if t.takes(encap, src, sport, dst, dport) {
@@ -318,17 +345,22 @@ func (r *reference) decap(frame []byte) outcome {
 			}
 			return o
 		}
-		if len(message) < 8 {
+		if version == 3 && len(message) < 8 || len(message) < 6 || len(message) < 8 && message[0]&0x40 != 0 {
 			return dropped(DropShort)
 		}
 	default:
 		return dropped(DropNotL2TP)
 	}
 	bytes := uint64(len(message))
-	if encap == l2tp.EncapUDP {
+	v2 := version == 2
+	if encap == l2tp.EncapUDP && !v2 {
 		message = message[4:]
 	}
-	id, s := r.addressee(encap, src, sport, dst, dport, u32(message))
+	ids, payload := u32(message), 4
+	if v2 {
+		ids, payload = refV2(message)
+	}
+	id, s := r.addressee(encap, src, sport, dst, dport, v2, ids)
 	if s != nil {
 		if !sumOK {
 			return dropped(DropUDPChecksum)
@@ -336,7 +368,10 @@ func (r *reference) decap(frame []byte) outcome {
 		if !sumThere && src.Is6() && !r.tunnels[s.Tunnel].UDPZeroChecksumRx {
 			return dropped(DropUDPZeroChecksum)
 		}
-		o := r.deliver(id, s, message[4:], bytes, refTOS(p))
+		if payload < 0 {
+			return outcome{port: NoPort, why: DropOffset, session: id, delta: Counters{RxErrors: 1}}
+		}
+		o := r.deliver(id, s, message[payload:], bytes, refTOS(p))
 		o.session = id
 		if o.why == DropShort && o.port == NoPort {
 			o.session, o.invalid = 0, s.Tunnel
@@ -345,6 +380,17 @@ func (r *reference) decap(frame []byte) outcome {
 	}
 	if !sumOK {
 		return dropped(DropUDPChecksum)
+	}
+	own, other := false, TunnelID(0)
+	for id, t := range r.tunnels {
+		if t.takes(encap, src, sport, dst, dport) && t.v2() == v2 {
+			own = true
+		} else if t.takes(encap, src, sport, dst, dport) {
+			other = id
+		}
+	}
+	if !own && other != 0 {
+		return outcome{port: NoPort, why: DropVersion, invalid: other}
 	}
 	return dropped(r.stranger(src, dst, encap, sport, dport))
 }
@@ -356,10 +402,10 @@ func (t *TunnelSpec) takes(encap l2tp.Encap, src netip.Addr, sport uint16, dst n
 }
 
 // addressee prefers a tunnel that names the port, and a session that names its id.
-func (r *reference) addressee(encap l2tp.Encap, src netip.Addr, sport uint16, dst netip.Addr, dport uint16, sid uint32) (best SessionID, spec *SessionSpec) {
+func (r *reference) addressee(encap l2tp.Encap, src netip.Addr, sport uint16, dst netip.Addr, dport uint16, v2 bool, ids uint32) (best SessionID, spec *SessionSpec) {
 	for id, s := range r.sessions {
 		t := r.tunnels[s.Tunnel]
-		if (s.SID == sid || t.Keyed) && t.takes(encap, src, sport, dst, dport) && (spec == nil || !t.AnyPeerPort && !t.Keyed) {
+		if (uint32(t.TID)<<16|s.SID == ids || t.Keyed) && t.v2() == v2 && t.takes(encap, src, sport, dst, dport) && (spec == nil || !t.AnyPeerPort && !t.Keyed) {
 			best, spec = id, &s
 		}
 	}
@@ -444,11 +490,19 @@ func (r *reference) deliver(id SessionID, s *SessionSpec, m []byte, bytes uint64
 	frame := m[cookieLen+s.Sublayer.Len():]
 	if s.Marking.ECN {
 		var ok bool
-		if frame, ok = refCongestion(frame, tos); !ok {
+		if isPPP(s.Type) {
+			frame, ok = refCongestionPPP(frame, tos)
+		} else {
+			frame, ok = refCongestion(frame, tos)
+		}
+		if !ok {
 			o.why = DropECN
 			o.delta.RxECNDiscards = 1
 			return o
 		}
+	}
+	if isPPP(s.Type) {
+		return r.deliverPPP(s, frame, o)
 	}
 	if len(frame) < 14 {
 		o.why = DropRuntInner

@@ -60,8 +60,15 @@ func (q *queue) shift() heldFrame {
 // turn reads a packet's sequence number, if it has one, and tells its rank. Of ranks it returns
 // inTurn and, where packets may wait, ahead.
 func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence, c *sessionCounters) (rank, Drop) {
-	word := l2tp.Data(b[l.at:l.end]).Sublayer(int(d.rxCookieLen))
-	numbered := word&l2tp.SublayerS != 0
+	var word uint32
+	numbered := false
+	if d.v2() {
+		ns, ok := l2tp.V2(b[l.at:l.end]).Ns()
+		word, numbered = uint32(ns), ok
+	} else {
+		word = l2tp.Data(b[l.at:l.end]).Sublayer(int(d.rxCookieLen))
+		numbered = word&l2tp.SublayerS != 0
+	}
 	if s.Follow && numbered != s.tx.on.Load() && (numbered || !s.Require) {
 		s.tx.on.Store(numbered)
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"xwire/l2tp"
 )
 
 // Sequence is how a session numbers its packets (RFC 3931 section 4.6.1). A session with any of it
@@ -32,12 +30,10 @@ const maxReorder = 10 * time.Second
 
 func (s Sequence) wanted() bool { return s.Send || s.Require || s.Follow || s.Reorder != 0 }
 
-func (s Sequence) check(sublayer l2tp.Sublayer) error {
+func (s Sequence) check() error {
 	switch {
 	case !s.wanted():
 		return nil
-	case sublayer != l2tp.SublayerDefault:
-		return fmt.Errorf("sequence numbers: need the default sublayer, which holds them")
 	case s.Reorder < 0 || s.Reorder > maxReorder:
 		return fmt.Errorf("reorder for %v: must be 0 to %v", s.Reorder, maxReorder)
 	}
@@ -54,8 +50,11 @@ type sequence struct {
 	queue *queue // nil: none waits
 }
 
-// numberMask is the largest number of the default sublayer.
-const numberMask = 0xffffff
+// numberMask is the largest number of the default sublayer, numberMaskV2 that of L2TPv2.
+const (
+	numberMask   = 0xffffff
+	numberMaskV2 = 0xffff
+)
 
 // numbering is how a session that was numbered as old goes on when it is set to s.
 func (s Sequence) numbering(old *sequence, mask uint32) *sequence {

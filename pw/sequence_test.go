@@ -1,6 +1,7 @@
 package pw
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -395,5 +396,45 @@ func TestSequenceSpecs(t *testing.T) {
 		if err := table.SetSession(id, bad); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// L2TPv2 has numbers of 16 bits in a longer header, and otherwise the same rules.
+func TestSequenceV2(t *testing.T) {
+	s := pppoeSession(44, 33)
+	s.Sequence = Sequence{Send: true, Require: true}
+	r := pppBox(t, v2udp4, s)
+	frame := wire(t, lines(fromClient, lcpOverPPPoE)...)
+	for i, want := range []string{"0000", "0001", "ffff", "0000"} {
+		if i == 2 {
+			r.table.extraOf(1).seq.tx.next.Store(0xffff)
+		}
+		_, got := r.one(1, frame)
+		if want := wire(t, "06a5 06a6 001a 0000 0802 0016 0021", want, "0000 ff03 c021"); !bytes.Equal(got[34:34+len(want)], want) {
+			t.Errorf("packet %d: %x, want %x", i, got[34:], want)
+		}
+	}
+	assertNoAllocs(t, r, 1, 256, frame)
+	for i, c := range []struct {
+		header string
+		out    uint16
+	}{
+		{"0802 000b 002c fffe 0000", 1},
+		{"0002 000b 002c", NoPort},
+		{"0802 000b 002c fffe 0000", NoPort}, // again
+		{"0802 000b 002c ffff 0000", 1},
+		{"4a02 0000 000b 002c 0000 0000 0001 00", 1},
+		{"0802 000b 002c fffd 0000", NoPort},
+	} {
+		message := wire(t, c.header, "ff03 c021 09010004")
+		p := join(wire(t, lines(linkHeader, []string{"0800 4500 0000 0000 0000 4011 0000", "c6 33 64 07", "c0 00 02 01", "06a6 06a5 0000 0000"})...), message)
+		p[17], p[39] = byte(28+len(message)), byte(8+len(message))
+		fixIPv4(p)
+		if out, _ := r.one(0, p); out != c.out {
+			t.Errorf("packet %d: out of %d, %v", i, out, dropsAt(r.table, 0))
+		}
+	}
+	if d := dropsAt(r.table, 0); d["unnumbered"] != 1 || d["old"] != 2 {
+		t.Errorf("drops %v", d)
 	}
 }

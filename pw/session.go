@@ -13,7 +13,7 @@ import (
 // Multi-byte values compared with frame bytes (rxCookie) are kept as a little-endian load of those
 // bytes gives them. Values that are written are kept as bytes.
 type session struct {
-	sid      uint32
+	sid      uint32    // L2TPv2: tunnel id and session id
 	tunnel   uint32    // index of the tunnel record
 	slot     uint32    // SessionID: index of counters
 	port     uint16    // AC, or NoPort
@@ -23,12 +23,12 @@ type session struct {
 	part     [16]byte  // right-aligned: peer's session id, tx cookie, sublayer
 
 	lo, hi, c   uint16 // of the VLAN match; any identifier for lo is 0, for c is anyVID
-	pwVID       uint16
+	pwVID       uint16 // with kindPPP the PPPoE session id
 	stpid       uint16
 	rxCookieLen uint8
 	encapOp     uint8 // see tags.go
 	decapOp     uint8
-	kinds       uint8 // VLANKind | PWKind<<3 | default sublayer<<5 | PWEthVLAN<<6
+	kinds       uint8 // VLANKind | PWKind<<3 | default sublayer<<5 | PWEthVLAN<<6 | PPP<<7
 	rxCookies   uint8 // how many
 	oversize    Oversize
 }
@@ -36,6 +36,7 @@ type session struct {
 const (
 	kindDefaultSublayer = 1 << 5
 	kindEthVLAN         = 1 << 6
+	kindPPP             = 1 << 7
 
 	// anyVID in an AC key stands for "whatever tag is there, or none".
 	anyVID = 0xffff
@@ -43,6 +44,7 @@ const (
 
 func (d *session) vlanKind() VLANKind    { return VLANKind(d.kinds & 7) }
 func (d *session) pwKind() PWKind        { return PWKind(d.kinds >> 3 & 3) }
+func (d *session) ppp() bool             { return d.kinds&kindPPP != 0 }
 func (d *session) defaultSublayer() bool { return d.kinds&kindDefaultSublayer != 0 }
 
 func cookieWord(c l2tp.Cookie) uint64 {
@@ -51,8 +53,16 @@ func cookieWord(c l2tp.Cookie) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// describe writes what spec says, which has been checked.
-func (d *session) describe(spec *SessionSpec, tunnel uint32, slot SessionID) {
+// pppoeID is the PPPoE session id of the attachment circuit, 0 for Ethernet.
+func (d *session) pppoeID() uint16 {
+	if d.ppp() {
+		return d.pwVID
+	}
+	return 0
+}
+
+// describe writes what spec says, which has been checked, for a session of the tunnel t.
+func (d *session) describe(spec *SessionSpec, t *tunnel, tunnel uint32, slot SessionID) {
 	*d = session{
 		sid:    spec.SID,
 		tunnel: tunnel,
@@ -90,6 +100,18 @@ func (d *session) describe(spec *SessionSpec, tunnel uint32, slot SessionID) {
 		d.pwVID = 0
 	}
 
+	if isPPP(spec.Type) {
+		d.kinds |= kindPPP
+		d.hi = 0 // no Ethernet session's, whatever the tags
+		if d.pwVID = spec.PPPoE.SessionID; d.port == NoPort {
+			d.pwVID = 0
+		}
+	}
+	if t.class.v2() {
+		d.describeV2(t, uint16(spec.SID), uint16(spec.PSID))
+		return
+	}
+
 	d.partLen = uint8(l2tp.SessionIDLen + spec.TxCookie.Len() + spec.Sublayer.Len())
 	part := d.part[len(d.part)-int(d.partLen):]
 	binary.BigEndian.PutUint32(part, spec.PSID)
@@ -102,8 +124,35 @@ func (d *session) describe(spec *SessionSpec, tunnel uint32, slot SessionID) {
 		d.rxCookie[1] = cookieWord(spec.RxCookies[n-1])
 	}
 	d.rxLen = uint8(l2tp.SessionIDLen) + d.rxCookieLen + uint8(spec.Sublayer.Len())
-	d.encapOp, d.decapOp = tagOps(d)
+	if !d.ppp() {
+		d.encapOp, d.decapOp = tagOps(d)
+	}
 }
+
+// describeV2 writes the ids of an L2TPv2 session: packets are found by tunnel id and session id.
+func (d *session) describeV2(t *tunnel, sid, psid uint16) {
+	d.sid = uint32(t.tid)<<16 | uint32(sid)
+	d.partLen, d.rxLen = l2tp.V2Len, l2tp.V2Len
+	l2tp.EncodeV2(d.part[len(d.part)-l2tp.V2Len:], t.ptid, psid)
+}
+
+// numberV2 makes an L2TPv2 session's header one with a sequence number.
+func (d *session) numberV2(ns uint16) {
+	ids := binary.BigEndian.Uint32(d.part[len(d.part)-4:])
+	d.partLen = l2tp.V2SequencedLen
+	l2tp.EncodeV2Sequenced(d.part[len(d.part)-l2tp.V2SequencedLen:], uint16(ids>>16), uint16(ids), ns)
+}
+
+// moveTo gives an L2TPv2 session its tunnel's new ids.
+func (d *session) moveTo(t *tunnel) {
+	if d.v2() {
+		d.sid = uint32(t.tid)<<16 | d.sid&0xffff
+		binary.BigEndian.PutUint16(d.part[len(d.part)-int(d.partLen)+2:], t.ptid)
+	}
+}
+
+// v2 tells an L2TPv2 session by its header's length, which is no multiple of 4.
+func (d *session) v2() bool { return d.partLen%4 == 2 }
 
 // spec is the way back, but for the tunnel's id.
 func (d *session) spec() SessionSpec {
@@ -127,6 +176,9 @@ func (d *session) spec() SessionSpec {
 	if d.kinds&kindEthVLAN != 0 {
 		s.Type = l2tp.PWEthVLAN
 	}
+	if d.ppp() {
+		s.Type, s.AC.PW.VID = l2tp.PWPPP, 0
+	}
 	switch s.AC.VLAN.Kind {
 	case VLANSingle:
 		s.AC.VLAN.Lo = d.lo
@@ -134,6 +186,11 @@ func (d *session) spec() SessionSpec {
 		s.AC.VLAN.Lo, s.AC.VLAN.Hi = d.lo, d.hi
 	case VLANQinQ:
 		s.AC.VLAN.Lo, s.AC.VLAN.C = d.lo, d.c
+	}
+	if d.v2() {
+		s.SID &= 0xffff
+		s.PSID = uint32(binary.BigEndian.Uint16(part[4:]))
+		return s
 	}
 	s.TxCookie, _ = l2tp.NewCookie(part[4 : len(part)-s.Sublayer.Len()])
 	for i := range s.RxCookieCount {
@@ -150,10 +207,14 @@ func (d *session) acKeys(f func(acKey) bool) {
 	if d.port == NoPort {
 		return
 	}
+	if d.ppp() {
+		f(acKey{d.port, d.lo, d.c, d.pwVID})
+		return
+	}
 	switch d.vlanKind() {
 	case VLANSingle, VLANRange, VLANQinQ:
 		for v := d.lo; v <= d.hi; v++ {
-			if !f(acKey{d.port, v, d.c}) {
+			if !f(acKey{d.port, v, d.c, 0}) {
 				return
 			}
 		}
@@ -162,5 +223,8 @@ func (d *session) acKeys(f func(acKey) bool) {
 
 // hasAC tells whether encap finds the session under k.
 func (d *session) hasAC(k acKey) bool {
+	if k.pppoe != 0 {
+		return d.ppp() && d.pwVID == k.pppoe && d.port == k.port && d.lo == k.outer && d.c == k.inner
+	}
 	return d.port == k.port && d.lo <= k.outer && k.outer <= d.hi && d.c == k.inner
 }

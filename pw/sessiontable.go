@@ -58,6 +58,9 @@ func (t *Table) clashDecap(f *flow, sid uint32, own SessionID) error {
 		if d.sid == sid && d.slot != uint32(own) {
 			if r := t.tunnels.at(d.tunnel); r.matches(f) {
 				s := r.spec()
+				if d.v2() {
+					sid &= 0xffff
+				}
 				return &ClashError{SessionID(d.slot), fmt.Sprintf("session id %d from %v to %v (%v)", sid, s.Peer, s.Local, s.Encap)}
 			}
 		}
@@ -67,9 +70,15 @@ func (t *Table) clashDecap(f *flow, sid uint32, own SessionID) error {
 }
 
 // clashAC finds another session than d's that has a part of d's attachment circuit.
-func (t *Table) clashAC(d *session) (err error) {
+func (t *Table) clashAC(d *session, e *extra) (err error) {
 	if d.port == NoPort {
 		return nil
+	}
+	if d.ppp() {
+		return t.clashPPPoE(d, e)
+	}
+	if err := t.attached[d.port].pppoe.clash(d, t.sessions.at(t.slots.at(d.slot).record)); err != nil {
+		return err
 	}
 	clash := func(record uint32, what string) {
 		if record != 0 && t.sessions.at(record).slot != d.slot {
@@ -103,6 +112,16 @@ func (t *Table) attach(record uint32, d *session, by int) {
 		return
 	}
 	a := &t.attached[d.port]
+	if d.ppp() {
+		if a.pppoe == nil {
+			a.pppoe = make(pppoeVLANs)
+		}
+		vlan := [2]uint16{d.lo, d.c}
+		if a.pppoe[vlan] += by; a.pppoe[vlan] == 0 {
+			delete(a.pppoe, vlan)
+		}
+		return
+	}
 	a.sharing.count(d, by)
 	switch d.vlanKind() {
 	case VLANAll:
@@ -138,16 +157,18 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 	if err != nil {
 		return 0, fmt.Errorf("add session: %w", err)
 	}
-	if err := spec.checkIn(t.tunnels.at(tun.record)); err != nil {
+	r := t.tunnels.at(tun.record)
+	if err := spec.checkIn(r); err != nil {
 		return 0, fmt.Errorf("add session: %w", err)
 	}
 	var d session
-	d.describe(&spec, tun.record, 0)
-	f := t.tunnels.at(tun.record).flow()
+	d.describe(&spec, r, tun.record, 0)
+	e := extra{}.with(&spec, r)
+	f := r.flow()
 	if err := t.clashDecap(&f, d.sid, 0); err != nil {
 		return 0, fmt.Errorf("add session: %w", err)
 	}
-	if err := t.clashAC(&d); err != nil {
+	if err := t.clashAC(&d, &e); err != nil {
 		return 0, fmt.Errorf("add session: %w", err)
 	}
 
@@ -156,7 +177,7 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 	}
 	id := t.takeSlot()
 	d.slot = id
-	record := t.newSession(&d, extra{}.with(&spec))
+	record := t.newSession(&d, e)
 	*t.slots.at(id) = sessionSlot{record: record, next: tun.first, tunnel: spec.Tunnel}
 	if tun.first != 0 {
 		t.slots.at(tun.first).prev = id
@@ -196,19 +217,23 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 		return fmt.Errorf("set session %d: its tunnel is %d, not %d", id, slot.tunnel, spec.Tunnel)
 	}
 	tun := t.tunnelIDs.at(uint32(slot.tunnel)).record
-	if err := spec.checkIn(t.tunnels.at(tun)); err != nil {
+	r := t.tunnels.at(tun)
+	if err := spec.checkIn(r); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
 	}
+	if old := t.sessions.at(slot.record); old.ppp() != isPPP(spec.Type) && t.extraNow(old).joined != 0 {
+		return fmt.Errorf("set session %d: pseudowire type %v: it is joined with a session of another", id, spec.Type)
+	}
 	var d session
-	d.describe(&spec, tun, id)
-	f := t.tunnels.at(tun).flow()
+	d.describe(&spec, r, tun, id)
+	e := t.extraNow(t.sessions.at(slot.record)).with(&spec, r)
+	f := r.flow()
 	if err := t.clashDecap(&f, d.sid, id); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
 	}
-	if err := t.clashAC(&d); err != nil {
+	if err := t.clashAC(&d, &e); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
 	}
-	e := t.extraNow(t.sessions.at(slot.record)).with(&spec)
 	if e.joined != 0 && d.port != NoPort {
 		t.part(id)
 		e.joined = 0

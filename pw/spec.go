@@ -27,9 +27,10 @@ type NextHop struct {
 	MTU      int        // bytes, largest outer IP packet; 0: no limit
 }
 
-// TunnelSpec is one tunnel of L2TPv3 data messages between two addresses.
+// TunnelSpec is one tunnel of L2TP data messages between two addresses.
 type TunnelSpec struct {
-	Version     uint8 // 3; 0 means 3
+	Version     uint8  // 2 or 3; 0 means 3; does not change while there are sessions
+	TID, PTID   uint16 // L2TPv2, which needs UDP: in packets that we receive, and that we send
 	Encap       l2tp.Encap
 	Local, Peer netip.AddrPort // of one family; port 0 for l2tp.EncapIP
 
@@ -55,13 +56,14 @@ type TunnelSpec struct {
 // SessionSpec is one pseudowire.
 type SessionSpec struct {
 	Tunnel        TunnelID
-	SID           uint32         // in packets that we receive; 0 in a keyed tunnel
+	SID           uint32         // in packets that we receive; of 16 bits in L2TPv2, unique in its tunnel; 0 in a keyed tunnel
 	PSID          uint32         // in packets that we send: the peer's session id
 	TxCookie      l2tp.Cookie    // sent
 	RxCookies     [2]l2tp.Cookie // accepted; both of one length
 	RxCookieCount int            // 0 to 2
 	Sublayer      l2tp.Sublayer
-	Type          l2tp.PWType // PWEth or PWEthVLAN
+	Type          l2tp.PWType // PWEth or PWEthVLAN; PWPPP or PWPPPAC, of which L2TPv2 needs one
+	PPPoE         PPPoE       // of a PPP pseudowire with a port
 	AC            Attachment
 	Oversize      Oversize
 	Sequence      Sequence
@@ -142,8 +144,15 @@ type PortSpec struct {
 }
 
 func (s *TunnelSpec) check() error {
-	if s.Version != 0 && s.Version != 3 {
-		return fmt.Errorf("L2TP version %d: must be 3", s.Version)
+	switch {
+	case s.Version != 0 && s.Version != 2 && s.Version != 3:
+		return fmt.Errorf("L2TP version %d: must be 2 or 3", s.Version)
+	case s.Version == 2 && s.Encap != l2tp.EncapUDP:
+		return fmt.Errorf("L2TPv2 over %v: must be over udp", s.Encap)
+	case s.Version == 2 && (s.TID == 0 || s.PTID == 0):
+		return fmt.Errorf("L2TPv2 tunnel ids %d and %d: 0 is for control messages", s.TID, s.PTID)
+	case s.Version != 2 && (s.TID != 0 || s.PTID != 0):
+		return fmt.Errorf("tunnel ids %d and %d: only L2TPv2 has them in data messages", s.TID, s.PTID)
 	}
 	local, peer := s.Local.Addr(), s.Peer.Addr()
 	if !local.IsValid() || !peer.IsValid() || local.IsUnspecified() || peer.IsUnspecified() {
@@ -176,6 +185,25 @@ func (s *TunnelSpec) check() error {
 	return s.checkKeyed()
 }
 
+// checkIn tells what does not fit the session's tunnel.
+func (s *SessionSpec) checkIn(t *tunnel) error {
+	if err := s.checkKeyed(t); err != nil {
+		return err
+	}
+	switch {
+	case !t.class.v2() && s.Sequence.wanted() && s.Sublayer != l2tp.SublayerDefault:
+		return fmt.Errorf("sequence numbers: need the default sublayer, which holds them")
+	case !t.class.v2():
+	case s.SID > 0xffff || s.PSID > 0xffff:
+		return fmt.Errorf("session ids %d and %d: L2TPv2 has 16 bits for them", s.SID, s.PSID)
+	case !isPPP(s.Type):
+		return fmt.Errorf("pseudowire type %v: L2TPv2 carries ppp only", s.Type)
+	case s.TxCookie.Len() > 0 || s.RxCookieCount > 0 || s.Sublayer != l2tp.SublayerNone:
+		return fmt.Errorf("cookie or sublayer: L2TPv2 has neither")
+	}
+	return nil
+}
+
 func (s *SessionSpec) check() error {
 	switch {
 	case s.PSID == 0:
@@ -190,10 +218,13 @@ func (s *SessionSpec) check() error {
 		return fmt.Errorf("MSS %d: must be 1 to 65535, or by path", s.MSS)
 	case s.Oversize > OversizeDrop:
 		return fmt.Errorf("oversize %d: must be fragment or drop", s.Oversize)
-	case s.Type != l2tp.PWEth && s.Type != l2tp.PWEthVLAN:
-		return fmt.Errorf("pseudowire type %v: must be eth or vlan", s.Type)
+	case s.Type != l2tp.PWEth && s.Type != l2tp.PWEthVLAN && !isPPP(s.Type):
+		return fmt.Errorf("pseudowire type %v: must be eth, vlan, ppp or pppac", s.Type)
 	}
-	if err := s.Sequence.check(s.Sublayer); err != nil {
+	if err := s.checkPPP(); err != nil {
+		return err
+	}
+	if err := s.Sequence.check(); err != nil {
 		return err
 	}
 	if err := s.Marking.check(); err != nil {

@@ -90,6 +90,9 @@ func (s *seeds) spreadRow(mem []byte, in []Frame, n uint64, to []uint8) int {
 		}
 		sid, ports, seed := binary.BigEndian.Uint32(h[34:]), uint32(0), s1
 		if h[23] == l2tp.ProtoUDP {
+			if h[43]&0x0f == 2 { // the session id is elsewhere in L2TPv2
+				break
+			}
 			ports, sid, seed = binary.LittleEndian.Uint32(h[34:]), binary.BigEndian.Uint32(h[46:]), s2
 		} else if h[23] != l2tp.ProtoL2TP {
 			break
@@ -115,7 +118,6 @@ func (f *Forwarder) spreadDecap(b []byte, n uint64) uint8 {
 			return stay
 		}
 		fl := flowOf(b, l)
-		l.sid = l2tp.Data(b[l.at:]).SessionID()
 		l.tag = seeds.tag(&fl, l.sid)
 	}
 	return spreadTo(f.table.spreadTag(b, l), n)
@@ -150,8 +152,8 @@ func (f *Forwarder) spreadLot(mem []byte, in []Frame, lot []lookup, exact uint64
 				record = t.resolveAC(fr.In, l, x)
 			}
 			d := t.sessions.at(record)
-			k := acKey{fr.In, d.lo, d.c}
-			if d.vlanKind() == VLANAll {
+			k := acKey{fr.In, d.lo, d.c, d.pppoeID()}
+			if d.vlanKind() == VLANAll && !d.ppp() {
 				k.inner = 0 // the untagged session of the same port has anyVID
 			}
 			tag = t.seeds.acTag(k)

@@ -91,6 +91,9 @@ func (s Suspicion) String() string {
 // settings are ours. It allocates nothing, but is too slow for every frame: the first delivered
 // of a batch and those with a reason to doubt are enough, as a wrong setting spoils them all.
 func suspect(message []byte, d *session, cookieOK bool) Suspicion {
+	if d.ppp() {
+		return 0
+	}
 	own := int(d.rxLen) - l2tp.SessionIDLen
 	if plausible(message, own) && !tagged(message, own) {
 		if cookieOK || d.rxCookieLen == 0 {

@@ -19,7 +19,11 @@ func TestTunnelSpecs(t *testing.T) {
 	}{
 		{"ip over IPv4", ip4, ""},
 		{"udp over IPv6", udp6, ""},
-		{"version 2", with(ip4, func(s *TunnelSpec) { s.Version = 2 }), "must be 3"},
+		{"version 4", with(ip4, func(s *TunnelSpec) { s.Version = 4 }), "must be 2 or 3"},
+		{"version 2", v2udp4, ""},
+		{"version 2 over ip", with(ip4, func(s *TunnelSpec) { s.Version, s.TID, s.PTID = 2, 1, 1 }), "over udp"},
+		{"version 2 without ids", with(udp4, func(s *TunnelSpec) { s.Version, s.TID = 2, 1 }), "control messages"},
+		{"version 3 with ids", with(udp4, func(s *TunnelSpec) { s.TID = 1 }), "only L2TPv2"},
 		{"families", with(ip4, func(s *TunnelSpec) { s.Peer = ip6.Peer }), "one family"},
 		{"mapped", with(ip6, func(s *TunnelSpec) { s.Peer = addrPort("::ffff:192.0.2.1") }), "one family"},
 		{"no peer", with(ip4, func(s *TunnelSpec) { s.Peer = netip.AddrPort{} }), "must be given"},
@@ -38,7 +42,10 @@ func TestTunnelSpecs(t *testing.T) {
 			continue
 		}
 		want := c.spec
-		want.Version = 3
+		want.Version = max(want.Version, 3)
+		if want.TID != 0 {
+			want.Version = 2
+		}
 		if got, _, ok := table.Tunnel(id); !ok || got != want {
 			t.Errorf("%s: reads back as %+v, want %+v", c.name, got, want)
 		}
@@ -72,7 +79,7 @@ func TestSessionSpecs(t *testing.T) {
 			s.RxCookieCount, s.RxCookies = 2, [2]l2tp.Cookie{cookie(t, "01020304"), cookie(t, "0102030405060708")}
 		}), "one length"},
 		{"three cookies", change(func(s *SessionSpec) { s.RxCookieCount = 3 }), "0 to 2"},
-		{"ppp", change(func(s *SessionSpec) { s.Type = l2tp.PWPPP }), "eth or vlan"},
+		{"HDLC", change(func(s *SessionSpec) { s.Type = 6 }), "eth, vlan"},
 		{"sublayer", change(func(s *SessionSpec) { s.Sublayer = 2 }), "none or default"},
 		{"port", change(func(s *SessionSpec) { s.AC.Port = MaxPorts }), "below 1024"},
 		{"VLAN 0", vlan(VLANMatch{Kind: VLANSingle}, PWTags{}), "1 to 4094"},
@@ -254,7 +261,7 @@ func indexProbes(t *testing.T) float64 {
 	const n = 20000
 	in := make(map[uint32]uint32)
 	s := newSeeds()
-	tagOf := func(i uint32) uint32 { return s.acTag(acKey{uint16(i), uint16(i >> 16), 1}) }
+	tagOf := func(i uint32) uint32 { return s.acTag(acKey{uint16(i), uint16(i >> 16), 1, 0}) }
 	for i := uint32(1); i <= n; i++ {
 		if x.full() {
 			x = x.grown()

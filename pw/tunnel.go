@@ -16,7 +16,8 @@ const (
 	classUDP4
 	classIP6
 	classUDP6
-	numClasses
+
+	classV2 class = 4 // with one of UDP
 )
 
 func classOf(ip6 bool, e l2tp.Encap) class {
@@ -30,14 +31,23 @@ func classOf(ip6 bool, e l2tp.Encap) class {
 	return c
 }
 
-func (c class) ip6() bool { return c >= classIP6 }
-func (c class) udp() bool { return c&1 != 0 }
+func (c class) ip6() bool { return c&classIP6 != 0 }
+func (c class) udp() bool { return c&classUDP4 != 0 }
+func (c class) v2() bool  { return c&classV2 != 0 }
+
+// flagsLen is how many bytes stand between UDP and what a session has of the L2TP header.
+func (c class) flagsLen() uint32 {
+	if c == classUDP4 || c == classUDP6 {
+		return l2tp.FlagsLen
+	}
+	return 0
+}
 
 // tunnel is what its sessions share in both directions: 128 bytes, immutable as a session is but
 // for the next hop.
 type tunnel struct {
-	// hdr is right-aligned: EtherType, IP header, and over UDP its header and the flags word,
-	// with lengths, identification and checksums 0.
+	// hdr is right-aligned: EtherType, IP header, and over UDP its header and, but for L2TPv2, the
+	// flags word, with lengths, identification and checksums 0.
 	hdr [64]byte
 
 	// key and ports are the received packet's addresses and UDP ports, as little-endian loads of
@@ -57,7 +67,9 @@ type tunnel struct {
 	udpSum uint16 // sum of pseudo header, ports and flags word, without the two lengths
 	df     bool   // as TunnelSpec.DF, which IPv6 does not have
 	keyed  bool   // any session id is its one session's
-	_      [6]byte
+
+	tid, ptid uint16 // L2TPv2: ours and the peer's
+	_         [2]byte
 }
 
 const hopLimit = 64
@@ -66,11 +78,19 @@ const hopLimit = 64
 func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 	local, peer := spec.Local.Addr().WithZone(""), spec.Peer.Addr().WithZone("")
 	t.class = classOf(local.Is6(), spec.Encap)
+	t.tid, t.ptid = 0, 0
+	if spec.Version == 2 {
+		t.class |= classV2
+		t.tid, t.ptid = spec.TID, spec.PTID
+	}
 	t.slot = uint32(slot)
 	t.sumTx, t.zeroRx = spec.UDPChecksumTx, spec.UDPZeroChecksumRx
 	clear(t.hdr[:])
 
 	n := l2tp.Overhead(t.class.ip6(), spec.Encap, 0, l2tp.SublayerNone) - l2tp.SessionIDLen
+	if t.class.v2() {
+		n -= l2tp.FlagsLen
+	}
 	t.hdrLen = uint8(2 + n)
 	b := t.hdr[len(t.hdr)-int(t.hdrLen):]
 	ttl := spec.TTL
@@ -113,7 +133,9 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 	if t.class.udp() {
 		u := l2tp.UDP(l4)
 		u.Encode(spec.Local.Port(), spec.Peer.Port(), 0)
-		binary.BigEndian.PutUint32(l4[l2tp.UDPLen:], l2tp.FlagsData)
+		if !t.class.v2() {
+			binary.BigEndian.PutUint32(l4[l2tp.UDPLen:], l2tp.FlagsData)
+		}
 		t.udpSum = l2tp.Sum(t.udpSum, l4)
 		var p [4]byte
 		if !spec.AnyPeerPort {
@@ -127,7 +149,7 @@ func (t *tunnel) describe(spec *TunnelSpec, slot TunnelID, hash uint64) {
 // spec is the way back.
 func (t *tunnel) spec() TunnelSpec {
 	b := t.hdr[len(t.hdr)-int(t.hdrLen)+2:]
-	s := TunnelSpec{Version: 3, Encap: l2tp.EncapIP, UDPChecksumTx: t.sumTx, UDPZeroChecksumRx: t.zeroRx, Keyed: t.keyed}
+	s := TunnelSpec{Version: 3, TID: t.tid, PTID: t.ptid, Encap: l2tp.EncapIP, UDPChecksumTx: t.sumTx, UDPZeroChecksumRx: t.zeroRx, Keyed: t.keyed}
 	if s.TTL, s.DF = t.ttl(), t.df; s.TTL == hopLimit {
 		s.TTL = 0
 	}
@@ -139,6 +161,9 @@ func (t *tunnel) spec() TunnelSpec {
 		l4 = b[l2tp.IPv6Len:]
 	} else {
 		local, peer = netip.AddrFrom4(l2tp.IPv4(b).Src()), netip.AddrFrom4(l2tp.IPv4(b).Dst())
+	}
+	if t.class.v2() {
+		s.Version = 2
 	}
 	var sport, dport uint16
 	if t.class.udp() {

@@ -93,11 +93,17 @@ func (t *Table) SetTunnel(id TunnelID, spec TunnelSpec) error {
 	}
 	hop := NextHopID(t.tunnels.at(old).hop.Load())
 	record := t.newTunnel(&spec, id, hop)
-	from, to := t.tunnels.at(old).flow(), t.tunnels.at(record).flow()
-	if from != to {
+	was, is := t.tunnels.at(old), t.tunnels.at(record)
+	if was.class.v2() != is.class.v2() && slot.first != 0 {
+		t.tunnels.give(record)
+		return fmt.Errorf("set tunnel %d: L2TP version %d: it has sessions of another", id, is.spec().Version)
+	}
+	from, to := was.flow(), is.flow()
+	if from != to || was.tid != is.tid {
 		for s := slot.first; s != 0; s = t.slots.at(s).next {
-			sid := t.sessions.at(t.slots.at(s).record).sid
-			if err := t.clashDecap(&to, sid, SessionID(s)); err != nil {
+			moved := *t.sessions.at(t.slots.at(s).record)
+			moved.moveTo(is)
+			if err := t.clashDecap(&to, moved.sid, SessionID(s)); err != nil {
 				t.tunnels.give(record)
 				return fmt.Errorf("set tunnel %d: %w", id, err)
 			}
@@ -108,6 +114,7 @@ func (t *Table) SetTunnel(id TunnelID, spec TunnelSpec) error {
 	for s := slot.first; s != 0; s = t.slots.at(s).next {
 		next := *t.sessions.at(t.slots.at(s).record)
 		next.tunnel = record
+		next.moveTo(is)
 		t.replace(SessionID(s), &next, t.extraNow(&next))
 	}
 	t.removeMarks(old)

@@ -172,7 +172,7 @@ func newWireBox(t testing.TB, c *wireCase, far bool) *Table {
 	table := NewTable(1)
 	tun, s := c.tunnel, c.session
 	if far {
-		tun.Local, tun.Peer = tun.Peer, tun.Local
+		tun.Local, tun.Peer, tun.TID, tun.PTID = tun.Peer, tun.Local, tun.PTID, tun.TID
 		s.SID, s.PSID = s.PSID, s.SID
 		if tun.Keyed {
 			s.SID, s.PSID = 0, s.SID
