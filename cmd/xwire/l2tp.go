@@ -336,6 +336,7 @@ func (c *l2tpCall) showSessions(ctx context.Context, client *api.Client, cmd *ip
 func wordsOfSession(s *api.Session) ipl2tp.Session {
 	v := ipl2tp.Session{
 		ID: s.SessionID, TunnelID: s.TunnelID, PeerID: s.PeerSessionID, PeerTunnelID: s.PeerTunnelID, Interface: s.Interface,
+		SendSeq: s.SendSeq, RecvSeq: s.RecvSeq,
 	}
 	v.Cookie, _ = l2tp.ParseCookie(s.Cookie)
 	if len(s.PeerCookie) > 0 {

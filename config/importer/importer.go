@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"xwire/config"
 	"xwire/config/ipl2tp"
 	"xwire/l2tp"
 )
@@ -187,14 +186,4 @@ func (s *source) tunnelOf(tid uint32) *tunnel {
 		}
 	}
 	return nil
-}
-
-// knows tells whether this version's sessions or tunnels have the key.
-func knows(table, key string) bool {
-	for _, k := range config.Keys() {
-		if k.Table == table && k.Name == key {
-			return true
-		}
-	}
-	return false
 }

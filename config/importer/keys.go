@@ -39,12 +39,11 @@ func SessionKeys(c *ipl2tp.Command, name string) map[string]any {
 	if c.PeerCookie.Len() > 0 {
 		keys["rx_cookie"] = c.PeerCookie.Hex()
 	}
-	switch {
-	case !c.SendSeq && !c.RecvSeq:
-	case knows("session", "send_seq"):
-		keys["send_seq"], keys["recv_seq"] = c.SendSeq, c.RecvSeq
-	default:
-		keys["seqnum"] = true
+	if c.SendSeq {
+		keys["send_seq"] = true
+	}
+	if c.RecvSeq {
+		keys["recv_seq"] = true
 	}
 	return keys
 }

@@ -166,21 +166,12 @@ func (s *source) session(w *writer, t *tunnel, x *session) {
 	}
 }
 
-// sequencing writes the keys that this version has for it.
 func sequencing(w *writer, x *session) {
-	switch {
-	case !x.sendSeq && !x.recvSeq:
-	case x.sendSeq && x.recvSeq:
-		w.linef("seqnum = true")
-	case knows("session", "send_seq"):
-		if x.sendSeq {
-			w.linef("send_seq = true")
-		} else {
-			w.linef("recv_seq = true")
-		}
-	default:
-		w.linef("# Sequence numbers were wanted in one direction only; there is one key for both.")
-		w.linef("seqnum = true")
+	if x.sendSeq {
+		w.linef("send_seq = true")
+	}
+	if x.recvSeq {
+		w.linef("recv_seq = true")
 	}
 	if x.reorder > 0 {
 		w.linef("reorder_timeout = %d", x.reorder)
