@@ -27,6 +27,8 @@ func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
 	if c.Encap == l2tp.EncapIP {
 		s.Local, s.Peer = netip.AddrPortFrom(c.Local.Addr(), 0), netip.AddrPortFrom(c.Peer.Addr(), 0)
 	}
+	s.TTL, s.TOS, s.DF = c.TTL, c.TOS, c.DF && c.Peer.Addr().Is4()
+	s.AnyPeerPort = c.AnyPeerPort && c.Encap == l2tp.EncapUDP
 	if c.Peer.Addr().Is4() {
 		s.UDPChecksumTx, s.UDPZeroChecksumRx = c.UDPChecksum, true
 	} else {
@@ -38,7 +40,8 @@ func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
 // sessionSpec is a session of a tunnel of the table, with the attachment circuit that was found for it.
 func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment) pw.SessionSpec {
 	return pw.SessionSpec{
-		Tunnel: t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
+		Marking: marking(c, ac),
+		Tunnel:  t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
 		Sublayer: c.L2Spec, Type: c.Pseudowire, AC: ac, Oversize: oversize(c.Oversize), MSS: int(c.MSSClamp),
 		Sequence: sequence(&c.Sequence),
 	}

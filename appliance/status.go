@@ -58,9 +58,10 @@ func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 		Version: "l2tpv3", Unknown: t.Unknown.String(), Encap: t.Encap.String(), Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(),
 		SessionCount: len(t.sessions), Origin: origin(t.api), State: "disabled", NextHop: api.NextHop{State: "disabled"},
 	}
+	v.TTL, v.DF, v.TOS = t.TTL, t.DF && !t.IP6(), config.TOSText(t.TOS)
 	if t.Encap == l2tp.EncapUDP {
 		spec := tunnelSpec(&t.Tunnel)
-		v.LocalPort, v.PeerPort = t.Local.Port(), t.Peer.Port()
+		v.LocalPort, v.PeerPort, v.AnyPeerPort = t.Local.Port(), t.Peer.Port(), &spec.AnyPeerPort
 		tx, rx := spec.UDPChecksumTx, !spec.UDPZeroChecksumRx
 		if t.IP6() {
 			v.ChecksumTx, v.ChecksumRx = &tx, &rx
@@ -158,6 +159,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		Name: conf.Name, Tunnel: t.Name, Description: conf.Description, Enabled: s.runs(), TunnelID: t.TID, PeerTunnelID: t.PTID,
 		SessionID: conf.SID, PeerSessionID: conf.PSID, Pseudowire: conf.Pseudowire.String(), L2SpecType: conf.L2Spec.String(),
 		Interface: conf.InterfaceName, PWVLAN: conf.PWVLAN.String(), MTU: int(s.mtu), Origin: origin(s.api),
+		Marking:     api.Marking(conf.ReportMarks(&t.Tunnel)),
 		CookieBytes: conf.TxCookie.Len(), State: "disabled", CookieFrames: []uint64{},
 		SendSeq: conf.Sequence.Send, RecvSeq: conf.Sequence.Require, LNSMode: conf.Sequence.LNS != config.LNSOff, ReorderTimeout: int64(conf.Sequence.ReorderTimeout),
 	}
@@ -192,6 +194,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 	if c.Suspect > 0 {
 		v.Suspicion = a.table.Suspicion(s.id).String()
 	}
+	v.ECNDiscards = c.RxECNDiscards
 	v.State, v.Reason = "waiting", a.circuitReason(s, &conf)
 	switch hop := t.target.hop; {
 	case v.Reason != "":

@@ -80,6 +80,14 @@ func (t *Tunnel) entries(put entries) {
 			put(key, n)
 		}
 	})
+	if t.TTL != 64 {
+		put("ttl", int64(t.TTL))
+	}
+	if t.TOS != 0 {
+		put("tos", int64(t.TOS))
+	}
+	put.unless(false, t.DF, "df")
+	put.unless(false, t.AnyPeerPort, "any_peer_port")
 	if t.UnknownGiven || t.Unknown != UnknownDrop {
 		put("unknown", t.Unknown.String())
 	}
@@ -111,6 +119,7 @@ func (s *Session) entries(put entries) {
 	case s.MSSClamp != 0:
 		put("mss_clamp", int64(s.MSSClamp))
 	}
+	s.Marking.entries(put)
 	if s.Local() {
 		put.str("interface_name", s.InterfaceName)
 		if s.MTU != 0 {

@@ -48,10 +48,14 @@ type ReportTunnel struct {
 	PeerTunnelID uint32          `json:"peer_tunnel"`
 	VRF          string          `json:"vrf,omitempty"`
 	Unknown      string          `json:"unknown"`
+	HelloTimeout int64           `json:"hello_timeout,omitempty"` // ms
+	TTL          uint8           `json:"ttl"`
+	DF           bool            `json:"df"`
+	TOS          string          `json:"tos"`                     // "0x00" to "0xff"
+	AnyPeerPort  *bool           `json:"any_peer_port,omitempty"` // UDP
 	Checksum     *bool           `json:"checksum,omitempty"`      // UDP over IPv4
 	ChecksumTx   *bool           `json:"checksum_tx,omitempty"`   // UDP over IPv6: sent
 	ChecksumRx   *bool           `json:"checksum_rx,omitempty"`   // UDP over IPv6: demanded
-	HelloTimeout int64           `json:"hello_timeout,omitempty"` // ms
 	Sessions     []ReportSession `json:"sessions"`
 }
 
@@ -78,8 +82,9 @@ type ReportSession struct {
 	Switched        string `json:"switched,omitempty"` // tunnel/session of the other session
 	VLAN            string `json:"vlan,omitempty"`
 	PWVLAN          string `json:"pw_vlan,omitempty"`
-	Overhead        int    `json:"overhead"` // bytes from the outer IP header to the inner frame
-	MTU             int    `json:"mtu"`      // of the customer's packets
+	ReportMarking
+	Overhead int `json:"overhead"` // bytes from the outer IP header to the inner frame
+	MTU      int `json:"mtu"`      // of the customer's packets
 }
 
 // ReportWarning stands for all warnings of one sort in one tunnel.
@@ -130,7 +135,11 @@ func reportTunnel(t *Tunnel) ReportTunnel {
 	rt := ReportTunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, Version: fmt.Sprintf("l2tpv%d", t.Version), Encap: t.Encap.String(),
 		Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(), LocalPort: t.Local.Port(), PeerPort: t.Peer.Port(),
-		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, HelloTimeout: t.HelloTimeout.Milliseconds(), Unknown: t.Unknown.String(), Sessions: make([]ReportSession, 0, len(t.Sessions)),
+		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, HelloTimeout: t.HelloTimeout.Milliseconds(),
+		TTL: t.TTL, DF: t.DF && !t.IP6(), TOS: TOSText(t.TOS), Unknown: t.Unknown.String(), Sessions: make([]ReportSession, 0, len(t.Sessions)),
+	}
+	if t.Encap == l2tp.EncapUDP {
+		rt.AnyPeerPort = &t.AnyPeerPort
 	}
 	switch demanded := !t.UDP6ZeroChecksumRx; {
 	case t.Encap != l2tp.EncapUDP:
@@ -149,8 +158,8 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
 		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Require, LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout),
-		Interface: s.InterfaceName,
-		Overhead:  s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
+		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t),
+		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}
 	switch {
 	case s.Switched():
@@ -191,6 +200,7 @@ func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMT
 	if s.RxCookieCount == 0 && t.Encap == l2tp.EncapIP {
 		warn("rx_cookie", "is absent: over IP whoever can forge the peer's address and guess the session id can inject frames")
 	}
+	markingWarnings(warn, t, s)
 	need := s.CoreMTU(t, 1500)
 	then := "is sent in IP fragments"
 	if s.Oversize == OversizeDrop {

@@ -23,6 +23,7 @@ type Session struct {
 	L2Spec        l2tp.Sublayer
 	Oversize      Oversize
 	Sequence      Sequence
+	Marking       Marking
 	MSSClamp      int32 // largest MSS; MSSByPath: what fits the path; 0: anything
 	L2SpecGiven   bool  // by the session or by [defaults.session]
 	Enabled       bool
@@ -95,6 +96,8 @@ func (s *Session) set(r *reader, key string, v any) {
 		}
 	case "mss_clamp":
 		s.MSSClamp = r.mssClamp(key, v)
+	case "ttl", "tos", "df", "pcp_to_dscp", "ecn", "flow_label", "source_port":
+		s.Marking.set(r, key, v)
 	case "cookie_file":
 		// Read by the loader, which knows the files.
 		if f, ok := r.str(key, v); ok && f == "" {

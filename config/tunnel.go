@@ -23,6 +23,11 @@ type Tunnel struct {
 
 	UnknownGiven bool // by the tunnel or by [defaults.tunnel]
 
+	TTL         uint8
+	TOS         uint8
+	DF          bool // IPv4
+	AnyPeerPort bool // UDP: whatever port the peer sends from
+
 	UDPChecksum        bool // IPv4: send checksums
 	UDP6ChecksumTx     bool // IPv6: send checksums
 	UDP6ZeroChecksumRx bool // IPv6: accept frames without
@@ -104,6 +109,22 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 		}
 	case "hello_timeout", "retry_timeout", "max_retries", "window_size":
 		t.setLiveness(r, key, v)
+	case "ttl":
+		if n, ok := r.integer(key, v, 1, 255); ok {
+			t.TTL = uint8(n)
+		}
+	case "tos":
+		if n, ok := r.integer(key, v, 0, 255); ok {
+			t.TOS = uint8(n)
+		}
+	case "df":
+		if b, ok := r.boolean(key, v); ok {
+			t.DF = b
+		}
+	case "any_peer_port":
+		if b, ok := r.boolean(key, v); ok {
+			t.AnyPeerPort = b
+		}
 	case "host_name":
 		if _, ok := r.text(key, v, 255); ok {
 			r.noEffect(key)
@@ -157,6 +178,12 @@ func (t *tunnelDraft) check(p problems) {
 		case l == q:
 			p.warnf("peer", "%s is the tunnel's own local address", q)
 		}
+	}
+	if l.Is6() && t.DF && tables["tunnel"].holds(t.own, "df") {
+		p.warnf("df", "has no effect over IPv6, which nobody but the sender fragments")
+	}
+	if t.Encap != l2tp.EncapUDP && tables["tunnel"].holds(t.own, "any_peer_port") {
+		p.warnf("any_peer_port", `has no effect with encap = "ip"`)
 	}
 	udpKeys := []struct {
 		name string

@@ -80,6 +80,10 @@ type Tunnel struct {
 	LocalPort    uint16 `json:"local_port,omitempty"`
 	PeerPort     uint16 `json:"peer_port,omitempty"`
 	VRF          string `json:"vrf,omitempty"`
+	TTL          uint8  `json:"ttl"` // or hop limit
+	DF           bool   `json:"df"`
+	TOS          string `json:"tos"`                     // or traffic class: "0x00" to "0xff"
+	AnyPeerPort  *bool  `json:"any_peer_port,omitempty"` // UDP
 	Checksum     *bool  `json:"checksum,omitempty"`
 	ChecksumTx   *bool  `json:"checksum_tx,omitempty"`
 	ChecksumRx   *bool  `json:"checksum_rx,omitempty"`
@@ -125,6 +129,7 @@ type Session struct {
 	PWVLAN    string `json:"pw_vlan,omitempty"`
 	MTU       int    `json:"mtu,omitempty"`
 
+	Marking
 	CookieBytes     int      `json:"cookie_bytes"`
 	PeerCookieBytes int      `json:"peer_cookie_bytes"`
 	Cookie          string   `json:"cookie,omitempty"`      // what we send
@@ -136,6 +141,7 @@ type Session struct {
 	Suspicion       string   `json:"suspicion,omitempty"`   // what they look like
 	SublayerBits    uint64   `json:"rx_sublayer_bits"`      // frames with unknown bits in the sublayer
 	OAM             uint64   `json:"rx_oam_discards"`       // frames with the V bit
+	ECNDiscards     uint64   `json:"rx_ecn_discards"`       // frames that could not tell of congestion on the way
 	Fragments       uint64   `json:"rx_fragment_discards"`  // frames with the B or E bit
 	SendSeq         bool     `json:"send_seq"`              // numbers are sent now
 	RecvSeq         bool     `json:"recv_seq"`              // numbers are required

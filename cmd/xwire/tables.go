@@ -140,6 +140,7 @@ func sessionText(s api.Session) string {
 	if s.MTU != 0 {
 		line("mtu", "%d", s.MTU)
 	}
+	line("marking", "%s", markingText(s.Marking))
 	line("tx cookie", "%s", cookieText(s.CookieBytes, s.Cookie))
 	for i, n := range s.CookieFrames {
 		clear := ""
@@ -156,7 +157,7 @@ func sessionText(s api.Session) string {
 		{"rx_packets", s.RxPackets}, {"rx_bytes", s.RxBytes}, {"rx_errors", s.RxErrors},
 		{"rx_seq_discards", s.RxSeqDiscards}, {"rx_oos_packets", s.RxOOSPackets},
 		{"rx_cookie_discards", s.RxCookieDiscards}, {"rx_invalid", s.RxInvalid},
-		{"rx_sublayer_bits", s.SublayerBits}, {"rx_oam_discards", s.OAM}, {"rx_fragment_discards", s.Fragments}, {"suspect", s.Suspect},
+		{"rx_sublayer_bits", s.SublayerBits}, {"rx_oam_discards", s.OAM}, {"rx_fragment_discards", s.Fragments}, {"rx_ecn_discards", s.ECNDiscards}, {"suspect", s.Suspect},
 	} {
 		line(c.name, "%d", c.count)
 	}
@@ -165,6 +166,17 @@ func sessionText(s api.Session) string {
 	}
 	w.Flush()
 	return b.String()
+}
+
+func markingText(m api.Marking) string {
+	text := fmt.Sprintf("ttl %d, tos %s", m.TTL, m.TOS)
+	if m.DF {
+		text += ", df"
+	}
+	if m.PCPToDSCP != nil {
+		text += fmt.Sprintf(", pcp_to_dscp %v", m.PCPToDSCP)
+	}
+	return text + fmt.Sprintf(", ecn %s, flow_label %s, source_port %s", m.ECN, m.FlowLabel, m.SourcePort)
 }
 
 func cookieText(bytes int, clear string) string {

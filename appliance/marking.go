@@ -1,0 +1,31 @@
+package appliance
+
+import (
+	"xwire/config"
+	"xwire/pw"
+)
+
+// marking leaves to the tunnel what the session does not say. Tags of the trunk are not the customer's.
+func marking(c *config.Session, ac pw.Attachment) (p pw.Marking) {
+	m := &c.Marking
+	p = pw.Marking{TTL: m.TTL, PCP: m.PCP, DSCP: m.DSCP, ECN: m.ECN, FlowLabel: m.FlowLabel, SourcePort: m.FlowPort}
+	switch {
+	case m.DFGiven && m.DF:
+		p.DF = pw.DFSet
+	case m.DFGiven:
+		p.DF = pw.DFClear
+	}
+	switch {
+	case m.TOSInner:
+		p.TOSFrom = pw.TOSInner
+	case m.TOSGiven:
+		p.TOSFrom, p.TOS = pw.TOSFixed, m.TOS
+	}
+	if m.PCP && c.Local() {
+		p.Skip = 1
+		if ac.VLAN.Kind == pw.VLANQinQ {
+			p.Skip = 2
+		}
+	}
+	return p
+}
