@@ -78,6 +78,20 @@ func matrix() (out []*circuit) {
 			}
 		}
 	}
+	// Numbered by both ends, each of which refuses what is not; by the peer as long as we do; by us as
+	// long as the peer does, which ceases because we do not begin.
+	for _, udp := range []bool{false, true} {
+		for _, end := range []struct{ name, keys, seq string }{
+			{"both", "send_seq = true\nrecv_seq = true\nreorder_timeout = 50\n", "both"},
+			{"peer-follows", "send_seq = true\n", ""},
+			{"we-follow", "lns_mode = false\n", "send"},
+		} {
+			n := len(out)
+			c := newCircuit(n, fmt.Sprintf("ipv4-%s-numbers-%s", encap(udp), end.name), false, udp)
+			c.Sublayer, c.Keys, c.kernel.Seq = "default", end.keys, end.seq
+			out = append(out, c)
+		}
+	}
 	return out
 }
 

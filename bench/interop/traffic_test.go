@@ -28,6 +28,9 @@ func (w *world) testMatrix(t *testing.T) {
 
 			// Ping, ARP and frames went both ways, and nothing was refused.
 			sessionAgrees(t, w, c, before, kernelBefore, frames+6)
+			if s := w.session(t, c); s.NS != nil && (s.SeqLost != 0 || s.SeqResyncs != 0 || s.SendSeq && uint64(*s.NS) != s.TxPackets || !s.SendSeq && *s.NS != 0) {
+				t.Errorf("numbers: %+v, ns %d, nr %d", s, *s.NS, *s.NR)
+			}
 		})
 	}
 }

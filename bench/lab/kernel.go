@@ -43,6 +43,7 @@ type KernelSession struct {
 	Name               string // of the device
 	TxCookie, RxCookie string // hexadecimal; the kernel's "cookie" and "peer_cookie"
 	Sublayer           string // "none" or "default"
+	Seq                string // "send", "recv", "both"; empty: "none"
 	MTU                int
 	Addrs              []netip.Prefix
 }
@@ -56,6 +57,9 @@ func (n *Namespace) AddKernelSession(s KernelSession) error {
 	}
 	if s.RxCookie != "" {
 		args = append(args, "peer_cookie", s.RxCookie)
+	}
+	if s.Seq != "" {
+		args = append(args, "seq", s.Seq)
 	}
 	if _, err := n.Command("ip", args...); err != nil {
 		return err

@@ -16,6 +16,7 @@ type Pseudowire struct {
 	Sublayer           string // "none" or "default"
 	Attach, VLAN       string
 	PWVLAN             string // empty: the default
+	Keys               string // further lines of the session's table
 }
 
 // TOML is the pseudowire's part of a configuration.
@@ -37,6 +38,7 @@ func (p Pseudowire) TOML() string {
 			fmt.Fprintf(&b, "%s = %q\n", k.key, k.value)
 		}
 	}
+	b.WriteString(p.Keys)
 	return b.String()
 }
 
