@@ -30,6 +30,11 @@
 // (Steering.AddSession); any other goes to the kernel and is counted as Unknown. The program asks
 // nothing more of messages to other addresses.
 //
+// # PPPoE
+//
+// A PPPoE session's data frames are an attachment circuit's where the session was added to the port
+// (Program.AddPPPoE). Discovery and all other sessions are the kernel's, for a PPPoE server beside us.
+//
 // # VLANs of the core
 //
 // A trunk has VLANs of many owners, and an address of a peer is soon forged. So a data message with

@@ -12,7 +12,7 @@ import (
 // model is the decision of steer.c written a second time, by offsets and without its maps, for
 // the port that FuzzVerdict sets up: core; untagged is nobody's; VLANs 100 and 200.20 are ours, and
 // C-VLAN 7 and S-VLAN 7 with C-VLAN 8 have devices; the addresses that end in 4 are shared, with what
-// share adds.
+// share adds; PPPoE session 1 is ours untagged, and 2 in VLAN 300.
 func model(frame []byte) steerOutcome {
 	at, typ := 14, binary.BigEndian.Uint16(frame[12:])
 	var vids, tpids []uint16
@@ -24,6 +24,15 @@ func model(frame []byte) steerOutcome {
 	}
 	if len(vids) > 0 && vids[0] == 100 || len(vids) == 2 && vids[0] == 200 && vids[1] == 20 {
 		return steerOutcomeENCAP_REDIRECTED
+	}
+	if h := frame[at:]; typ == 0x8864 && len(h) >= 6 && h[1] == 0 {
+		session := binary.BigEndian.Uint16(h[2:])
+		ours := session == 1 && (len(vids) == 0 || len(vids) == 1 && vids[0] == 0) || session == 2 && len(vids) == 1 && vids[0] == 300
+		if ours && [6]byte(frame) == [6]byte(ownMAC) {
+			return steerOutcomeENCAP_REDIRECTED
+		} else if ours {
+			return steerOutcomeFOREIGN_MAC
+		}
 	}
 	o := modelIP(typ, frame[at:])
 	if o == steerOutcomeDECAP_REDIRECTED && [6]byte(frame) != [6]byte(ownMAC) {
@@ -181,6 +190,8 @@ func FuzzVerdict(f *testing.F) {
 		join(ether(ownMAC), typeIPv4, ipv4(17, 2, nil), udp(1701, dataV3)),
 		toShared(ipv4(115, 4, nil), session1), toShared(ipv4(115, 4, nil), session7), toShared(ipv4(17, 4, nil), udp(1701, dataV3)),
 		toShared(ipv4(17, 4, nil), udp(1701, dataV2)), toShared(ipv6(17, 4), udp(1701, dataV2Length)), toShared(ipv6(115, 4), session1),
+		join(ether(ownMAC), typeSession, pppoe(0, 1)), join(ether(ownMAC), tag(0x8100, 300), typeSession, pppoe(0, 2)),
+		join(ether(otherMAC), typeSession, pppoe(0, 1)), join(ether(ownMAC), typeSession, pppoe(0, 2)),
 	} {
 		f.Add(frame)
 		f.Add(frame[:max(14, len(frame)-3)])
@@ -191,6 +202,7 @@ func FuzzVerdict(f *testing.F) {
 	b.vlan(f, b.p.AddVLAN, 100, AnyVLAN)
 	b.vlan(f, b.p.AddVLAN, 200, 20)
 	b.devices(f, Stack{{0x8100, 7}}, Stack{{0x88a8, 7}, {0x8100, 8}})
+	b.pppoe(f, b.p.AddPPPoE, PPPoE{C: AnyVLAN, Session: 1}, PPPoE{S: 300, C: AnyVLAN, Session: 2})
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if len(frame) < 14 || len(frame) > 2000 {
 			return

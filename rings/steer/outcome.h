@@ -21,7 +21,7 @@ enum outcome {
 	SHORT,             /* too short for a data message: to the kernel */
 	FRAGMENT_SEEN,     /* a fragment to a tunnel address: to the kernel */
 	OPTIONS_SEEN,      /* IPv4 options or IPv6 extension headers: to the kernel */
-	FOREIGN_MAC,       /* data message, but not to a MAC of this port: to the kernel */
+	FOREIGN_MAC,       /* data message or PPPoE session, but not to a MAC of this port: to the kernel */
 	FOREIGN_VLAN,      /* data message, but in a VLAN without a device here: to the kernel */
 	UNKNOWN_SESSION,   /* data message of no session of ours, to an address we share: to the kernel */
 	OUTCOMES,

@@ -19,6 +19,7 @@ enum rule {
 	RULE_L2CP_DROP = 8,
 	RULE_L2CP_HOST = 16,
 	RULE_MAC = 32, /* struct port has a MAC */
+	RULE_PPPOE = 64, /* some PPPoE sessions are attachment circuits */
 };
 
 struct mac {

@@ -31,6 +31,7 @@ type Program struct {
 	port    steerPort  // as in the map
 	macs    counted[steerMac]
 	vlans   vlans
+	pppoes  counted[steerPppoe]
 	devices map[Stack]bool
 }
 
@@ -66,7 +67,7 @@ func (s *Steering) load(cfg AttachConfig) (*Program, error) {
 	if cfg.Jumbo {
 		spec.Programs[steerProgXwireSteer].Flags |= unix.BPF_F_XDP_HAS_FRAGS
 	}
-	p := &Program{cfg: cfg, macs: counted[steerMac]{}, vlans: newVLANs(), devices: make(map[Stack]bool)}
+	p := &Program{cfg: cfg, macs: counted[steerMac]{}, vlans: newVLANs(), pppoes: counted[steerPppoe]{}, devices: make(map[Stack]bool)}
 	err = spec.LoadAndAssign(&p.objs, &ebpf.CollectionOptions{
 		MapReplacements: map[string]*ebpf.Map{steerMapLocals: s.locals, steerMapKnown: s.known},
 	})

@@ -35,7 +35,7 @@ type PortRules struct {
 	L2CP     L2CP
 }
 
-// SetRules puts rules in force, all in one step. It leaves VLANs and MAC addresses alone.
+// SetRules puts rules in force, all in one step. It leaves VLANs, PPPoE sessions and MAC addresses alone.
 func (p *Program) SetRules(r PortRules) error {
 	var word steerRule
 	if r.Core {
@@ -56,7 +56,7 @@ func (p *Program) SetRules(r PortRules) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	port := p.port
-	port.Rule = word | port.Rule&steerRuleRULE_MAC
+	port.Rule = word | port.Rule&(steerRuleRULE_MAC|steerRuleRULE_PPPOE)
 	if err := p.setPort(port); err != nil {
 		return fmt.Errorf("set the rules of %s: %w", p.cfg.Name, err)
 	}

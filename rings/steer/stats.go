@@ -16,7 +16,7 @@ type Stats struct {
 	Short       uint64 // to our tunnel addresses, too short for a data message
 	Fragments   uint64 // outer fragments to our tunnel addresses, of no packet of which the first one was redirected
 	Options     uint64 // with IPv4 options or IPv6 extension headers, to our tunnel addresses
-	ForeignMAC  uint64 // data messages to us, but to another station's MAC, or a group's
+	ForeignMAC  uint64 // data messages and PPPoE sessions of ours, but to another station's MAC, or a group's
 	ForeignVLAN uint64 // data messages to us, in a VLAN without a device over the port
 	Unknown     uint64 // data messages of no session added, to an address that is shared
 	Other       uint64 // everything else

@@ -6,7 +6,8 @@
 // A frame once redirected cannot go back, so in doubt it is the kernel's. The order of the
 // questions is
 //
-//   1. does it belong to an attachment circuit of this port (whole port, untagged, VLAN, QinQ)?
+//   1. does it belong to an attachment circuit of this port (whole port, untagged, VLAN, QinQ),
+//      or of a PPPoE session that is one?
 //   2. is the port a core port, and this an L2TP data message to one of our tunnels (where we share
 //      its address with the kernel's L2TP: of a session that we know), in a VLAN that the kernel
 //      would take it from?
@@ -25,6 +26,7 @@
 #include "frame.h"
 #include "outcome.h"
 #include "port.h"
+#include "pppoe.h"
 
 char _license[] SEC("license") = "Apache-2.0";
 
@@ -33,6 +35,8 @@ static __always_inline enum outcome decide(const struct port *p, struct frame *f
 	parse_tags(f, eth);
 	if (is_attached(f, p->rule))
 		return access_outcome(eth, p->rule);
+	if (p->rule & RULE_PPPOE && is_pppoe(f))
+		return pppoe_outcome(p, eth);
 	if (p->rule & RULE_CORE)
 		return core_outcome(p, f, eth);
 	return OTHER;

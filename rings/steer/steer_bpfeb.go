@@ -81,6 +81,14 @@ type steerPort struct {
 	Mac  steerMac
 }
 
+type steerPppoe struct {
+	_       structs.HostLayout
+	Svid    uint16
+	Cvid    uint16
+	Session uint16
+	Zero    uint16
+}
+
 type steerRule uint32
 
 const (
@@ -90,6 +98,7 @@ const (
 	steerRuleRULE_L2CP_DROP steerRule = 8
 	steerRuleRULE_L2CP_HOST steerRule = 16
 	steerRuleRULE_MAC       steerRule = 32
+	steerRuleRULE_PPPOE     steerRule = 64
 )
 
 type steerStack struct {
@@ -117,6 +126,7 @@ const (
 	steerMapLocals      = "locals"
 	steerMapMacs        = "macs"
 	steerMapPairs       = "pairs"
+	steerMapPppoes      = "pppoes"
 	steerMapSockets     = "sockets"
 	steerMapStats       = "stats"
 	steerMapSvlans      = "svlans"
@@ -179,6 +189,7 @@ type steerMapSpecs struct {
 	Locals   *ebpf.MapSpec `ebpf:"locals"`
 	Macs     *ebpf.MapSpec `ebpf:"macs"`
 	Pairs    *ebpf.MapSpec `ebpf:"pairs"`
+	Pppoes   *ebpf.MapSpec `ebpf:"pppoes"`
 	Sockets  *ebpf.MapSpec `ebpf:"sockets"`
 	Stats    *ebpf.MapSpec `ebpf:"stats"`
 	Svlans   *ebpf.MapSpec `ebpf:"svlans"`
@@ -217,6 +228,7 @@ type steerMaps struct {
 	Locals   *ebpf.Map `ebpf:"locals"`
 	Macs     *ebpf.Map `ebpf:"macs"`
 	Pairs    *ebpf.Map `ebpf:"pairs"`
+	Pppoes   *ebpf.Map `ebpf:"pppoes"`
 	Sockets  *ebpf.Map `ebpf:"sockets"`
 	Stats    *ebpf.Map `ebpf:"stats"`
 	Svlans   *ebpf.Map `ebpf:"svlans"`
@@ -231,6 +243,7 @@ func (m *steerMaps) Close() error {
 		m.Locals,
 		m.Macs,
 		m.Pairs,
+		m.Pppoes,
 		m.Sockets,
 		m.Stats,
 		m.Svlans,
