@@ -17,12 +17,16 @@ type Config struct {
 
 // Load reads a configuration file and what it includes. Its error is Errors, or wraps the reason
 // why the file itself could not be read.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return Reload(path, nil) }
+
+// Reload is Load for a file whose objects run already, as kept says: what was created by requests there
+// stays, and is checked together with what the file says.
+func Reload(path string, kept *Config) (*Config, error) {
 	text, _, err := disk{}.read(path)
 	if err != nil {
 		return nil, Errors{{File: path, Msg: readMessage(err)}}
 	}
-	return parse(path, text, disk{})
+	return parseAnew(path, text, disk{}, kept)
 }
 
 // Parse is Load for a text that is in memory. Includes and cookie files are looked for beside name.

@@ -21,6 +21,10 @@ func (l *loader) finish() {
 	tunnel, session := l.defaults["tunnel"], l.defaults["session"]
 	tunnelBuiltins, sessionBuiltins := builtins("tunnel"), builtins("session")
 	for _, t := range l.tunnels {
+		tunnel := tunnel
+		if t.Requested = l.requested[t.Name]; t.Requested {
+			tunnel = &defaults{} // those of a file are for its own objects
+		}
 		r := &reader{l: l, at: tunnel.place}
 		tunnel.inherit(t.own, tunnelBuiltins, r, t.set)
 		t.inheritUnknown(t.own|tunnel.given, &l.cfg.Appliance)
@@ -35,6 +39,10 @@ func (l *loader) finish() {
 		r.at = session.place
 		for i := range t.Sessions {
 			s, d := &t.Sessions[i], &t.sessions[i]
+			session := session
+			if l.requested != nil && l.requested[t.Name+"/"+s.Name] {
+				s.Requested, session = true, &defaults{}
+			}
 			session.inherit(d.own, sessionBuiltins, r, s.set)
 			if d.broken {
 				continue

@@ -92,6 +92,7 @@ type loader struct {
 	strays     map[string]bool
 	defaults   map[string]*defaults // "tunnel", "session"
 	cookies    map[string]*cookieFile
+	requested  map[string]bool // objects that no file has, by tunnel or tunnel/session; nil: none
 }
 
 type portDraft struct {
@@ -99,8 +100,8 @@ type portDraft struct {
 	draft
 }
 
-func parse(name, text string, from files) (*Config, error) {
-	l := &loader{
+func newLoader(from files) *loader {
+	return &loader{
 		files:      from,
 		cfg:        &Config{},
 		order:      map[string]int{},
@@ -113,11 +114,26 @@ func parse(name, text string, from files) (*Config, error) {
 		defaults:   map[string]*defaults{"tunnel": {}, "session": {}},
 		cookies:    map[string]*cookieFile{},
 	}
+}
+
+func parse(name, text string, from files) (*Config, error) { return parseAnew(name, text, from, nil) }
+
+// parseAnew reads a text and what it includes. kept may have objects that were created by requests and
+// are to stay.
+func parseAnew(name, text string, from files, kept *Config) (*Config, error) {
+	l := newLoader(from)
 	l.readSource(&source{name: name, text: text}, []string{filepath.Clean(name)})
+	l.inject(kept)
 	l.finish()
 	if len(l.tunnels) == 0 {
 		l.warns = append(l.warns, Error{name, 1, "", "there is no [tunnel.NAME]: nothing will be carried; add one, or an include that has one"})
 	}
+	return l.result()
+}
+
+// result is the configuration, or what is wrong with it.
+func (l *loader) result() (*Config, error) {
+	l.order[runningName], l.order[requestName] = len(l.order), len(l.order)+1
 	if len(l.errs) > 0 {
 		return nil, Errors(sortErrors(l.errs, l.order))
 	}

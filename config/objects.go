@@ -75,7 +75,7 @@ func (l *loader) portTable(at place, d decoded) {
 // nil after an error.
 func (l *loader) tunnelDraft(at place, name string) *tunnelDraft {
 	if t := l.byName[name]; t != nil {
-		if t.src == at.src {
+		if t.src == at.src || !at.src.isText() {
 			return t
 		}
 		// Once for each file: its sessions would all say the same.

@@ -27,6 +27,7 @@ type Session struct {
 	MSSClamp      int32 // largest MSS; MSSByPath: what fits the path; 0: anything
 	L2SpecGiven   bool  // by the session or by [defaults.session]
 	Enabled       bool
+	Requested     bool // created by a request: no file has it
 }
 
 // Local reports whether the session ends on a local interface.

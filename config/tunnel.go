@@ -19,6 +19,7 @@ type Tunnel struct {
 	Version     uint8 // 3
 	Encap       l2tp.Encap
 	Enabled     bool
+	Requested   bool    // created by a request: no file has it
 	Unknown     Unknown // of one local address and port, all tunnels have the same
 
 	UnknownGiven bool // by the tunnel or by [defaults.tunnel]
