@@ -66,12 +66,13 @@ type Appliance struct {
 	byName    map[string]*tunnel
 	count     int // sessions of all tunnels
 	targets   map[nexthop.Key]*target
-	lost      map[string]bool // local interfaces that have gone, by name
-	retryLost time.Time       // not before
-	toldPorts []int           // ifindexes that next hops know as ports
-	answers   int             // targets whose first answer has come
-	wake      chan struct{}   // has the supervisor look at once
-	plan      *config.Config  // until build has used it
+	resized   map[*target]bool // their routes' MTU has changed, their local interfaces' not yet
+	lost      map[string]bool  // local interfaces that have gone, by name
+	retryLost time.Time        // not before
+	toldPorts []int            // ifindexes that next hops know as ports
+	answers   int              // targets whose first answer has come
+	wake      chan struct{}    // has the supervisor look at once
+	plan      *config.Config   // until build has used it
 }
 
 // New checks what a configuration asks for against the machine. It changes nothing on it.
@@ -84,7 +85,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg,
-		byName: make(map[string]*tunnel), targets: make(map[nexthop.Key]*target), lost: make(map[string]bool), wake: make(chan struct{}, 1),
+		byName: make(map[string]*tunnel), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	if a.settings.Control == "" {
 		a.settings.Control = api.DefaultSocket
@@ -212,6 +213,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	}
 	start("workers", a.fabric.Run)
 	start("liveness", a.peers.Run)
+	start("path MTUs", a.hearPaths)
 	return nil
 }
 

@@ -67,7 +67,7 @@ func (a *Appliance) chooseWorkers() error {
 	}
 	a.table = pw.NewTable(len(a.workers))
 	for _, t := range a.targets {
-		t.id = a.table.AddNextHop(a.nextHop(t.hop))
+		t.id = a.table.AddNextHop(a.nextHop(t))
 	}
 	return nil
 }

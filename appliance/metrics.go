@@ -61,6 +61,7 @@ var (
 
 	tunnelMetrics = []metric[api.Tunnel]{
 		newMetric("tunnel_up", "1 if the tunnel has a next hop, and its peer is not down.", gauge, []string{"tunnel"}, func(t *api.Tunnel) float64 { return flag(t.NextHop.State == "resolved" && t.State != "down") }),
+		newMetric("tunnel_path_mtu_bytes", "Largest outer packet that the path takes, as far as it is known.", gauge, []string{"tunnel"}, func(t *api.Tunnel) float64 { return float64(t.PathMTU) }),
 		newMetric("tunnel_rx_invalid_total", "Frames of a wrong version or too short.", counter, []string{"tunnel"}, func(t *api.Tunnel) float64 { return float64(t.RxInvalid) }),
 	}
 

@@ -21,6 +21,7 @@ type target struct {
 	id    pw.NextHopID // once there is a table
 	hop   nexthop.Hop
 	known bool // hop is an answer
+	path  path
 }
 
 // addKeys asks for the next hops of all tunnels.
@@ -66,6 +67,13 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 		if t == nil {
 			continue
 		}
+		if t.known && h.MTU != t.hop.MTU || h.Ifindex != t.hop.Ifindex {
+			t.path = path{} // of another way
+			if h.MTU != 0 {
+				a.resized[t] = true
+				a.wakeSupervisor()
+			}
+		}
 		t.hop = h
 		if !t.known {
 			t.known = true
@@ -75,7 +83,7 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 			a.addSource(p, h.Src)
 		}
 		if a.table != nil {
-			a.table.SetNextHop(t.id, a.nextHop(h))
+			a.table.SetNextHop(t.id, a.nextHop(t))
 		}
 		level := slog.LevelInfo
 		if len(hops) > 8 || h.State == nexthop.NotAPort && !a.ready.Load() { // no port is open before we are ready
@@ -118,8 +126,9 @@ func (a *Appliance) tellStrays() {
 	}
 }
 
-// nextHop is what the table needs to know of a hop.
-func (a *Appliance) nextHop(h nexthop.Hop) pw.NextHop {
+// nextHop is what the table needs to know of a target.
+func (a *Appliance) nextHop(t *target) pw.NextHop {
+	h := &t.hop
 	if h.State != nexthop.Resolved {
 		return pw.NextHop{Port: pw.NoPort}
 	}
@@ -127,7 +136,7 @@ func (a *Appliance) nextHop(h nexthop.Hop) pw.NextHop {
 	if p == nil {
 		return pw.NextHop{Port: pw.NoPort}
 	}
-	return pw.NextHop{Port: p.index, Src: h.Src, Dst: h.Dst, Tags: h.Tags, MTU: h.MTU}
+	return pw.NextHop{Port: p.index, Src: h.Src, Dst: h.Dst, Tags: h.Tags, MTU: t.mtu()}
 }
 
 func (a *Appliance) portOf(ifindex int) *port {

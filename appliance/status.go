@@ -74,6 +74,7 @@ func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	}
 	a.apiPeer(&v)
 	h := t.target.hop
+	v.PathMTU = t.target.mtu()
 	v.NextHop = api.NextHop{State: h.State.String(), Reason: h.Reason, MTU: h.MTU}
 	if !h.Since.IsZero() {
 		v.NextHop.Since = &h.Since

@@ -56,8 +56,10 @@ func (a *Appliance) round(now time.Time) {
 		}
 	}
 	a.openPorts(now)
+	a.forgetPaths(now)
 	a.mu.Unlock()
 	a.restoreLocals(now)
+	a.resizeLocals()
 }
 
 // look follows what happens to an open port's interface without a word from the rings.

@@ -98,6 +98,7 @@ type Tunnel struct {
 	Reason  string     `json:"reason,omitempty"`
 	Since   *time.Time `json:"since,omitempty"` // of the last change of State
 	Hello   Hello      `json:"hello"`
+	PathMTU int        `json:"path_mtu,omitempty"` // bytes, largest outer packet: by the route, or by a router behind it that told within the last ten minutes
 	NextHop NextHop    `json:"next_hop"`
 	Statistics
 }

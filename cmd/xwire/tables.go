@@ -76,11 +76,11 @@ func sinceText(t *time.Time) string {
 }
 
 func tunnelsText(ts []api.Tunnel) string {
-	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tSINCE\tNEXT HOP\tTX PACKETS\tRX PACKETS\tRX INVALID", func(row func(string, ...any)) {
+	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tSINCE\tNEXT HOP\tPATH MTU\tTX PACKETS\tRX PACKETS\tRX INVALID", func(row func(string, ...any)) {
 		for _, t := range ts {
-			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, t.Encap,
+			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, t.Encap,
 				endpoint(t.Local, t.LocalPort), endpoint(t.Peer, t.PeerPort), t.SessionCount, t.State, sinceText(t.Since),
-				nextHopText(t.NextHop), t.TxPackets, t.RxPackets, t.RxInvalid)
+				nextHopText(t.NextHop), t.PathMTU, t.TxPackets, t.RxPackets, t.RxInvalid)
 		}
 	})
 }
