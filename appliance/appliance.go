@@ -51,6 +51,7 @@ type Appliance struct {
 	host     *host.Host
 	hops     *nexthop.Watcher
 	peers    *liveness.Watcher
+	circuits circuits
 	trunk    *trunk.Trunk // nil without local interfaces
 	trunkMTU int
 	noTrunk  error // why it is nil although sessions need it
@@ -224,6 +225,7 @@ func (a *Appliance) close() {
 		a.closePort(p)
 	}
 	a.mu.Unlock()
+	a.circuitsUp()
 	if a.trunk != nil {
 		a.trunk.Close()
 	}

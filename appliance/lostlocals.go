@@ -41,6 +41,7 @@ func (a *Appliance) restoreLocals(now time.Time) {
 			continue
 		}
 		was := s.reason()
+		delete(a.circuits.locals, s.ifname()) // it has its carrier
 		if s.wait(""); stand[s.ifname()] {
 			continue
 		}

@@ -29,6 +29,7 @@ func (a *Appliance) peerChanged(c liveness.Change) {
 		level = slog.LevelWarn
 	}
 	a.log.Log(context.Background(), level, "tunnel "+c.Status.State.String(), "tunnel", c.Tunnel, "was", c.From.String(), "reason", c.Status.Reason)
+	a.wakeSupervisor() // for followPeers
 }
 
 // apiPeer tells how a tunnel's peer does.

@@ -20,6 +20,7 @@ type tunnel struct {
 	sessions      []*session          // in the order of the configuration
 	names         map[string]*session // of sessions; nil until the first is asked for
 	api           bool                // created by a request, not by the file
+	cut           bool                // its peer is down, and its circuits go with it: nothing is sent
 }
 
 // session is a session of a tunnel. There may be 100,000 of them: every word counts.

@@ -56,7 +56,7 @@ func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	v := api.Tunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, TunnelID: t.TID, PeerTunnel: t.PTID, VRF: t.VRF,
 		Version: "l2tpv3", Unknown: t.Unknown.String(), Encap: t.Encap.String(), Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(),
-		SessionCount: len(t.sessions), Origin: origin(t.api), State: "disabled", NextHop: api.NextHop{State: "disabled"},
+		SessionCount: len(t.sessions), Origin: origin(t.api), State: "disabled", OnDown: t.OnDown.String(), NextHop: api.NextHop{State: "disabled"},
 	}
 	v.TTL, v.DF, v.TOS = t.TTL, t.DF && !t.IP6(), config.TOSText(t.TOS)
 	if t.Encap == l2tp.EncapUDP {
@@ -209,6 +209,9 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 
 // circuitReason tells why a session's attachment circuit cannot be used, or "".
 func (a *Appliance) circuitReason(s *session, c *config.Session) string {
+	if s.tunnel.cut {
+		return "the tunnel's peer is down (on_down)"
+	}
 	if c.Switched() || s.waits != nil {
 		return s.reason()
 	}

@@ -60,6 +60,7 @@ func (a *Appliance) round(now time.Time) {
 	a.mu.Unlock()
 	a.restoreLocals(now)
 	a.resizeLocals()
+	a.followPeers()
 }
 
 // look follows what happens to an open port's interface without a word from the rings.

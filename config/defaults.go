@@ -65,6 +65,7 @@ var keys = []Key{
 	{Table: "tunnel", Name: "tos", Type: "integer", Default: int64(0), Doc: "TOS or traffic class of its packets, 0 to 255"},
 	{Table: "tunnel", Name: "df", Type: "boolean", Default: false, Doc: "\"don't fragment\" in its IPv4 packets, and in fragments that we send"},
 	{Table: "tunnel", Name: "any_peer_port", Type: "boolean", Default: false, Doc: "take UDP packets from every port of the peer's address, as its source_port = \"flow\" needs"},
+	{Table: "tunnel", Name: "on_down", Type: `"none" | "ac-down"`, Default: "none", Doc: "what becomes of the attachment circuits while the peer is down: nothing; or local interfaces lose their carrier, ports with vlan = \"all\" are set down, and nothing is sent into the tunnel"},
 	{Table: "tunnel", Name: "host_name", Type: "string", NoEffect: true, Doc: "name told to the peer"},
 	{Table: "tunnel", Name: "framing_caps", Type: `array of "sync", "async"`, NoEffect: true, Doc: "L2TPv2 framing capabilities"},
 

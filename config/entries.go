@@ -75,6 +75,9 @@ func (t *Tunnel) entries(put entries) {
 	put("tid", int64(t.TID))
 	put("ptid", int64(t.PTID))
 	put.str("vrf", t.VRF)
+	if t.OnDown != OnDownNone {
+		put("on_down", t.OnDown.String())
+	}
 	t.liveness(func(key string, n int64) {
 		if n != orBuiltin(key, 0) {
 			put(key, n)

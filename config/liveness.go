@@ -2,6 +2,19 @@ package config
 
 import "time"
 
+// OnDown is what becomes of a tunnel's attachment circuits while its peer does not answer.
+type OnDown uint8
+
+// In the order of the key's values.
+const (
+	OnDownNone   OnDown = iota
+	OnDownACDown        // they go down with it
+)
+
+var onDowns = [...]string{"none", "ac-down"}
+
+func (o OnDown) String() string { return onDowns[o] }
+
 // setLiveness reads the keys that say whether and how a tunnel's peer is asked for.
 func (t *Tunnel) setLiveness(r *reader, key string, v any) {
 	most := int64(0xffff)
@@ -45,6 +58,9 @@ func (t *Tunnel) liveness(each func(key string, n int64)) {
 func (t *tunnelDraft) checkLiveness(p problems) {
 	if t.HelloTimeout != 0 {
 		return
+	}
+	if t.OnDown != OnDownNone {
+		p.warnf("on_down", "has no effect without hello_timeout")
 	}
 	t.liveness(func(key string, _ int64) {
 		if key != "hello_timeout" && tables["tunnel"].holds(t.own, key) {

@@ -56,6 +56,7 @@ type ReportTunnel struct {
 	Checksum     *bool           `json:"checksum,omitempty"`      // UDP over IPv4
 	ChecksumTx   *bool           `json:"checksum_tx,omitempty"`   // UDP over IPv6: sent
 	ChecksumRx   *bool           `json:"checksum_rx,omitempty"`   // UDP over IPv6: demanded
+	OnDown       string          `json:"on_down"`
 	Sessions     []ReportSession `json:"sessions"`
 }
 
@@ -135,7 +136,7 @@ func reportTunnel(t *Tunnel) ReportTunnel {
 	rt := ReportTunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, Version: fmt.Sprintf("l2tpv%d", t.Version), Encap: t.Encap.String(),
 		Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(), LocalPort: t.Local.Port(), PeerPort: t.Peer.Port(),
-		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, HelloTimeout: t.HelloTimeout.Milliseconds(),
+		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, HelloTimeout: t.HelloTimeout.Milliseconds(), OnDown: t.OnDown.String(),
 		TTL: t.TTL, DF: t.DF && !t.IP6(), TOS: TOSText(t.TOS), Unknown: t.Unknown.String(), Sessions: make([]ReportSession, 0, len(t.Sessions)),
 	}
 	if t.Encap == l2tp.EncapUDP {

@@ -37,6 +37,7 @@ type Tunnel struct {
 	RetryTimeout time.Duration
 	MaxRetries   uint16 // how often a HELLO is sent
 	WindowSize   uint16
+	OnDown       OnDown
 }
 
 // IP6 reports whether the outer header is IPv6.
@@ -107,6 +108,10 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 	case "udp6_zero_checksum_rx":
 		if b, ok := r.boolean(key, v); ok {
 			t.UDP6ZeroChecksumRx = b
+		}
+	case "on_down":
+		if i, ok := r.enum(key, v, onDowns[:]...); ok {
+			t.OnDown = OnDown(i)
 		}
 	case "hello_timeout", "retry_timeout", "max_retries", "window_size":
 		t.setLiveness(r, key, v)

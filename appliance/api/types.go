@@ -92,7 +92,8 @@ type Tunnel struct {
 	Origin       string `json:"origin"`           // file | api
 	Config       Keys   `json:"config,omitempty"` // every key with its value, where one tunnel is asked for
 
-	HelloTimeout int64 `json:"hello_timeout,omitempty"` // ms; 0: HELLOs are answered, not sent
+	HelloTimeout int64  `json:"hello_timeout,omitempty"` // ms; 0: HELLOs are answered, not sent
+	OnDown       string `json:"on_down"`                 // none | ac-down
 
 	State   string     `json:"state"` // of the peer: up | down | unknown (hello_timeout is not set, or nothing was answered yet) | disabled
 	Reason  string     `json:"reason,omitempty"`

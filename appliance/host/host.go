@@ -163,6 +163,9 @@ func (h *Host) putBack(e entry) error {
 	if err != nil {
 		return err
 	}
+	if e.Setting == linkSetting {
+		return h.linkUp(l)
+	}
 	name := l.Attrs().Name
 	known, err := h.ethtool.features(name)
 	if err != nil {

@@ -336,3 +336,46 @@ func TestPromiscuous(t *testing.T) {
 		t.Error("an interface that is not there: no error")
 	}
 }
+
+// A link that is set down comes up again: by SetLink, or at the next start after a kill.
+func TestSetLink(t *testing.T) {
+	veth(t)
+	dir := t.TempDir()
+	h := open(t, dir)
+	is := func(what, word string) {
+		t.Helper()
+		if out := run(t, "ip -br link show dev ha"); strings.Contains(out, ",UP") != (word == up) {
+			t.Errorf("%s: %s, want it %s", what, strings.TrimSpace(out), word)
+		}
+	}
+	set := func(h *Host, to bool) {
+		t.Helper()
+		if err := h.SetLink("ha", to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(h, false)
+	if n := len(journalled(t, dir)); n != 0 {
+		t.Errorf("%d entries for a link that was down already", n)
+	}
+	set(h, true)
+	is("down by its operator", down)
+	run(t, "ip link set ha up")
+	set(h, false)
+	is("set down", down)
+	set(h, true)
+	is("set up", up)
+	set(h, false)
+	// A port on it comes and goes meanwhile.
+	apply(t, h, plan(t, h, "ha"))
+	restore(t, h, "ha")
+	is("after its port was closed", down)
+	next := open(t, dir)
+	if err := next.Recover(func(port string) bool { return port == "ha" }); err != nil {
+		t.Fatal(err)
+	}
+	is("after the next start", up)
+	if n := len(journalled(t, dir)); n != 0 {
+		t.Errorf("%d entries are left", n)
+	}
+}

@@ -142,6 +142,11 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 				return Binding{}, fmt.Errorf("set MTU %d on %s: %w", w.MTU, w.Name, err)
 			}
 		}
+		if l.Attrs().OperState == netlink.OperDormant && t.splice == nil {
+			if err := setDormant(l, false); err != nil {
+				return Binding{}, fmt.Errorf("set the carrier of %s: %w", w.Name, err)
+			}
+		}
 		r.MAC = l.Attrs().HardwareAddr.String() // the operator may have given it another
 		if t.splice != nil {
 			if err := t.offloadsOff(l.Attrs().Name); err != nil {
