@@ -31,8 +31,9 @@
 #define MIN_PAYLOAD_V3 12  /* flags, session, the shortest body */
 #define IPV4_FRAGMENT 0x3fff /* MF and the offset; DF is no matter */
 
-/* RFC 3931 4.1.1.1 and 4.1.1.2: session id 0 marks a control message. */
-static __always_inline enum outcome over_ip(void *l2tp, void *end, struct local *to)
+/* RFC 3931 4.1.1.1 and 4.1.1.2: session id 0 marks a control message. peer is null over IPv4. */
+static __always_inline enum outcome over_ip(void *l2tp, void *end, struct local *to,
+					    const struct in6_addr *peer)
 {
 	__be32 *session = l2tp;
 	enum locality l = find_local(to, ENCAP_IP, 0);
@@ -43,9 +44,9 @@ static __always_inline enum outcome over_ip(void *l2tp, void *end, struct local 
 		return SHORT;
 	if (!*session)
 		return CONTROL;
-	if (l & LOCAL_SESSIONS && !is_known(to, 3, *session))
-		return UNKNOWN_SESSION;
-	return DECAP_REDIRECTED;
+	if (!(l & LOCAL_SESSIONS) || is_known(to, 3, *session) || (peer && is_keyed(to, peer)))
+		return DECAP_REDIRECTED;
+	return UNKNOWN_SESSION;
 }
 
 /* A data message over UDP, to an address where only those of known sessions are ours. */
@@ -87,10 +88,11 @@ static __always_inline enum outcome over_udp(struct udphdr *udp, void *end, stru
 	return l & LOCAL_SESSIONS ? session_outcome(l2tp, flags, end, to) : DECAP_REDIRECTED;
 }
 
-static __always_inline enum outcome transport(void *next, void *end, __u8 proto, struct local *to)
+static __always_inline enum outcome transport(void *next, void *end, __u8 proto, struct local *to,
+					      const struct in6_addr *peer)
 {
 	if (proto == PROTO_L2TP)
-		return over_ip(next, end, to);
+		return over_ip(next, end, to, peer);
 	if (proto == IPPROTO_UDP)
 		return over_udp(next, end, to);
 	return OTHER;
@@ -98,9 +100,10 @@ static __always_inline enum outcome transport(void *next, void *end, __u8 proto,
 
 /* The first fragment decides as a whole packet would. One that comes before it is the kernel's. */
 static __always_inline enum outcome core_fragment(void *next, void *end, __u8 proto, struct local *to,
-						  const struct fragment *g)
+						  const struct in6_addr *peer, const struct fragment *g)
 {
-	int ours = g->part == LATER ? is_taken(&g->packet) : transport(next, end, proto, to) == DECAP_REDIRECTED;
+	int ours = g->part == LATER ? is_taken(&g->packet)
+				    : transport(next, end, proto, to, peer) == DECAP_REDIRECTED;
 
 	return ours ? DECAP_REDIRECTED : FRAGMENT_SEEN;
 }
@@ -122,11 +125,11 @@ static __always_inline enum outcome core_ipv4(const struct frame *f, struct frag
 		if (ip->ihl != 5)
 			return FRAGMENT_SEEN;
 		read_fragment4(ip, g);
-		return core_fragment(ip + 1, f->end, ip->protocol, &to, g);
+		return core_fragment(ip + 1, f->end, ip->protocol, &to, 0, g);
 	}
 	if (ip->ihl != 5)
 		return find_local(&to, ENCAP_ANY, 0) ? OPTIONS_SEEN : OTHER;
-	return transport(ip + 1, f->end, ip->protocol, &to);
+	return transport(ip + 1, f->end, ip->protocol, &to, 0);
 }
 
 static __always_inline enum outcome core_ipv6(const struct frame *f, struct fragment *g)
@@ -146,13 +149,13 @@ static __always_inline enum outcome core_ipv6(const struct frame *f, struct frag
 		if ((void *)(h + 1) > f->end)
 			return FRAGMENT_SEEN;
 		read_fragment6(ip, h, g);
-		return core_fragment(h + 1, f->end, h->nexthdr, &to, g);
+		return core_fragment(h + 1, f->end, h->nexthdr, &to, &ip->saddr, g);
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
 		return find_local(&to, ENCAP_ANY, 0) ? OPTIONS_SEEN : OTHER;
 	}
-	return transport(ip + 1, f->end, ip->nexthdr, &to);
+	return transport(ip + 1, f->end, ip->nexthdr, &to, &ip->saddr);
 }
 
 static __always_inline enum outcome core_outcome(const struct port *p, const struct frame *f,

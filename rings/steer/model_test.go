@@ -58,7 +58,7 @@ func modelDevice(tpids, vids []uint16) bool {
 }
 
 func modelIP(typ uint16, ip []byte) steerOutcome {
-	var dst netip.Addr
+	var src, dst netip.Addr
 	var proto, next byte
 	var rest []byte
 	fragment, options := false, false
@@ -71,6 +71,7 @@ func modelIP(typ uint16, ip []byte) steerOutcome {
 		later = ip[7] != 0 || ip[6]&0x1f != 0
 	case typ == 0x86dd && len(ip) >= 40 && ip[0]>>4 == 6:
 		dst, proto, rest = netip.AddrFrom16([16]byte(ip[24:])), ip[6], ip[40:]
+		src = netip.AddrFrom16([16]byte(ip[8:]))
 		fragment = proto == 44
 		options = proto == 0 || proto == 43 || proto == 60
 		if fragment || options {
@@ -96,31 +97,30 @@ func modelIP(typ uint16, ip []byte) steerOutcome {
 	}
 	switch {
 	case fragment:
-		o := steerOutcomeOTHER
-		if later || options {
-		} else if next == 115 {
-			o = modelSession(rest)
-		} else if next == 17 && dst != two {
-			o = modelUDP(rest)
-		}
-		if o == steerOutcomeDECAP_REDIRECTED {
-			return o
+		if !later && !options && modelTransport(next, rest, src, dst) == steerOutcomeDECAP_REDIRECTED {
+			return steerOutcomeDECAP_REDIRECTED
 		}
 		return steerOutcomeFRAGMENT_SEEN
 	case options:
 		return steerOutcomeOPTIONS_SEEN
-	case proto == 115:
-		o := modelSession(rest)
-		if shared && o == steerOutcomeDECAP_REDIRECTED && binary.BigEndian.Uint32(rest) != 1 {
-			return steerOutcomeUNKNOWN_SESSION
-		}
-		return o
-	case dst == two:
-		return steerOutcomeOTHER // that one has no UDP
 	}
-	o := modelUDP(rest)
-	if shared && o == steerOutcomeDECAP_REDIRECTED {
-		return modelShared(rest[8:])
+	return modelTransport(proto, rest, src, dst)
+}
+
+func modelTransport(proto byte, b []byte, src, dst netip.Addr) steerOutcome {
+	o := steerOutcomeOTHER
+	shared := dst == sharedAddr || dst == sharedAddr6
+	switch {
+	case proto == 115:
+		o = modelSession(b)
+		if shared && o == steerOutcomeDECAP_REDIRECTED && binary.BigEndian.Uint32(b) != 1 && (dst != sharedAddr6 || src != keyedPeer) {
+			o = steerOutcomeUNKNOWN_SESSION
+		}
+	case proto == 17 && dst != netip.MustParseAddr("192.0.2.2"): // that one has no UDP
+		o = modelUDP(b)
+		if shared && o == steerOutcomeDECAP_REDIRECTED {
+			o = modelShared(b[8:])
+		}
 	}
 	return o
 }
@@ -192,6 +192,8 @@ func FuzzVerdict(f *testing.F) {
 		toShared(ipv4(17, 4, nil), udp(1701, dataV2)), toShared(ipv6(17, 4), udp(1701, dataV2Length)), toShared(ipv6(115, 4), session1),
 		join(ether(ownMAC), typeSession, pppoe(0, 1)), join(ether(ownMAC), tag(0x8100, 300), typeSession, pppoe(0, 2)),
 		join(ether(otherMAC), typeSession, pppoe(0, 1)), join(ether(ownMAC), typeSession, pppoe(0, 2)),
+		toShared(fromKeyed(115), session7), toShared(ipv6(115, 4), session7), toShared(fromKeyed(44), []byte{115, 0, 0, 1, 0, 0, 0, 1}, session7),
+		toShared(ipv4(115, 4, func(h []byte) { h[6] = 0x20 }), session7), toShared(ipv4(115, 4, func(h []byte) { h[6] = 0x20 }), session1),
 	} {
 		f.Add(frame)
 		f.Add(frame[:max(14, len(frame)-3)])

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"structs"
 
 	"github.com/cilium/ebpf"
@@ -15,7 +16,11 @@ type Session struct {
 	Local   Local
 	Version uint8  // 3 or 2, of L2TP
 	Tunnel  uint16 // our tunnel id with version 2; of no meaning with 3
-	ID      uint32 // our session id; 16 bits with version 2
+	ID      uint32 // our session id; 16 bits with version 2; 0 with Peer
+
+	// Peer is the other end of a keyed tunnel (RFC 8159): every data message from there is the
+	// session's. Not valid: the session id tells.
+	Peer netip.Addr
 }
 
 // sessionKey has the layout of struct session in session.h.
@@ -24,15 +29,22 @@ type sessionKey struct {
 	To      steerLocal
 	Version uint32
 	ID      uint32 // in network order
+	Peer    [16]uint8
 }
 
 func (n Session) key() (sessionKey, error) {
-	if n.ID == 0 {
-		return sessionKey{}, errors.New("session id 0 is for control messages")
-	}
 	keys, err := n.Local.keys()
 	if err != nil {
 		return sessionKey{}, err
+	}
+	if n.Peer.IsValid() {
+		if n.ID != 0 || n.Version != 3 || n.Local.Encap != EncapIP || keys[0].Family != 6 || !n.Peer.Is6() {
+			return sessionKey{}, fmt.Errorf("keyed by peer %v: must be L2TP version 3 over IPv6 without UDP, with session id 0", n.Peer)
+		}
+		return sessionKey{To: keys[0], Version: 3, Peer: n.Peer.As16()}, nil
+	}
+	if n.ID == 0 {
+		return sessionKey{}, errors.New("session id 0 is for control messages")
 	}
 	var id [4]byte
 	switch {

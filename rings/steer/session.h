@@ -6,6 +6,7 @@
 #define XWIRE_STEER_SESSION_H
 
 #include <linux/bpf.h>
+#include <linux/in6.h>
 
 #include <bpf/bpf_helpers.h>
 
@@ -16,7 +17,8 @@
 struct session {
 	struct local to;
 	__u32 version;
-	__be32 id; /* L2TPv2: tunnel id and session id, as they follow each other */
+	__be32 id; /* L2TPv2: tunnel id and session id, as they follow each other; keyed: 0 */
+	__u8 peer[16]; /* keyed (RFC 8159): any message from there has it; else zero */
 };
 
 /* One set for all ports, of the sessions at addresses with LOCAL_SESSIONS. Go puts a larger map in
@@ -37,13 +39,27 @@ struct {
 	__array(values, struct sessions);
 } known SEC(".maps");
 
-static __always_inline int is_known(const struct local *to, __u32 version, __be32 id)
+static __always_inline int has_session(const struct session *key)
 {
-	struct session key = {.to = *to, .version = version, .id = id};
 	__u32 zero = 0;
 	void *sessions = bpf_map_lookup_elem(&known, &zero);
 
-	return sessions && bpf_map_lookup_elem(sessions, &key) != 0;
+	return sessions && bpf_map_lookup_elem(sessions, key) != 0;
+}
+
+static __always_inline int is_known(const struct local *to, __u32 version, __be32 id)
+{
+	struct session key = {.to = *to, .version = version, .id = id};
+
+	return has_session(&key);
+}
+
+static __always_inline int is_keyed(const struct local *to, const struct in6_addr *peer)
+{
+	struct session key = {.to = *to, .version = 3};
+
+	__builtin_memcpy(key.peer, peer, sizeof(key.peer));
+	return has_session(&key);
 }
 
 #endif

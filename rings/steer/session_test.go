@@ -11,6 +11,7 @@ import (
 var (
 	sharedAddr  = netip.MustParseAddr("192.0.2.4")
 	sharedAddr6 = netip.MustParseAddr("2001:db8::4")
+	keyedPeer   = netip.MustParseAddr("2001:db8::a") // of a keyed tunnel at sharedAddr6
 
 	session7     = []byte{0x00, 0x00, 0x00, 0x07}
 	dataV2Length = []byte{
@@ -28,8 +29,8 @@ func toShared(ip []byte, rest ...[]byte) []byte {
 	return join(append([][]byte{ether(ownMAC), typ, ip}, rest...)...)
 }
 
-// share adds addresses that the kernel's L2TP has too, with session 1 over IP and over UDP, and
-// over UDP tunnel 1 session 2 of L2TPv2.
+// share adds addresses that the kernel's L2TP has too, with session 1 over IP and over UDP, over
+// UDP tunnel 1 session 2 of L2TPv2, and over IPv6 a keyed tunnel.
 func (b bench) share(t testing.TB) {
 	t.Helper()
 	for _, addr := range []netip.Addr{sharedAddr, sharedAddr6} {
@@ -46,6 +47,17 @@ func (b bench) share(t testing.TB) {
 			}
 		}
 	}
+	keyed := Session{Local: Local{Addr: sharedAddr6, Encap: EncapIP}, Version: 3, Peer: keyedPeer}
+	if err := b.s.AddSession(keyed); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fromKeyed is an IPv6 header from keyedPeer to sharedAddr6.
+func fromKeyed(next byte) []byte {
+	h := ipv6(next, 4)
+	h[8+15] = 0x0a
+	return h
 }
 
 func TestSharedVerdicts(t *testing.T) {
@@ -65,6 +77,9 @@ func TestSharedVerdicts(t *testing.T) {
 		{"over IP, session id cut", toShared(ipv4(115, 4, nil), session1[:3]), xdpPass, isShort},
 		{"over IPv6, ours", toShared(ipv6(115, 4), session1), xdpRedirect, isDecap},
 		{"over IPv6, not ours", toShared(ipv6(115, 4), session7), xdpPass, isUnknown},
+		{"keyed", toShared(fromKeyed(115), session7), xdpRedirect, isDecap},
+		{"keyed, control", toShared(fromKeyed(115), session0), xdpPass, isControl},
+		{"over UDP, from the peer of a keyed tunnel", toShared(fromKeyed(17), udp(1701, v3(0, 7))), xdpPass, isUnknown},
 		{"over UDP, ours", over(v3(0, 1)), xdpRedirect, isDecap},
 		{"over UDP, reserved bits", over(v3(0x7f, 1)), xdpRedirect, isDecap},
 		{"over UDP, not ours", over(v3(0, 7)), xdpPass, isUnknown},
@@ -125,6 +140,9 @@ func TestSessionRefused(t *testing.T) {
 		{Local: udp, Version: 2, Tunnel: 1, ID: 65536},
 		{Local: udp, Version: 4, ID: 1},
 		{Local: Local{Encap: EncapIP}, Version: 3, ID: 1},
+		{Local: ip, Version: 3, Peer: keyedPeer},
+		{Local: Local{Addr: sharedAddr6, Encap: EncapIP}, Version: 3, ID: 1, Peer: keyedPeer},
+		{Local: Local{Addr: sharedAddr6, Encap: EncapUDP, Port: 1701}, Version: 3, Peer: keyedPeer},
 	} {
 		if _, err := n.key(); err == nil {
 			t.Errorf("%+v: no error", n)
