@@ -11,8 +11,12 @@ import (
 )
 
 // watchPeer has a tunnel's HELLOs answered, and sent where it has hello_timeout. For a tunnel that is
-// watched already it takes over what changed.
+// watched already it takes over what changed. A keyed tunnel has no control messages, and those to an
+// address shared with the kernel's L2TP are left to whoever has its sockets.
 func (a *Appliance) watchPeer(c *config.Tunnel) {
+	if c.Keyed || c.Unknown == config.UnknownKernel {
+		return
+	}
 	err := a.peers.Set(liveness.Tunnel{
 		Name: c.Name, VRF: c.VRF, Local: c.Local, Peer: c.Peer, TID: c.TID, PTID: c.PTID, Version: c.Version, Encap: c.Encap,
 		Hello: c.HelloTimeout, Retry: c.RetryTimeout, Sends: int(c.MaxRetries), Window: int(c.WindowSize),

@@ -170,7 +170,11 @@ func (a *Appliance) addSession(c *config.Tunnel, spec pw.SessionSpec) (pw.Sessio
 }
 
 func steerSession(c *config.Tunnel, sid uint32) steer.Session {
-	return steer.Session{Local: steerLocal(c), Version: c.Version, Tunnel: uint16(c.TID), ID: sid}
+	s := steer.Session{Local: steerLocal(c), Version: c.Version, Tunnel: uint16(c.TID), ID: sid}
+	if c.Keyed {
+		s.Peer = c.Peer.Addr()
+	}
+	return s
 }
 
 // sharedSessions is how many sessions the steering program has to know.

@@ -23,7 +23,7 @@ func steerLocal(c *config.Tunnel) steer.Local {
 }
 
 func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
-	s := pw.TunnelSpec{Version: c.Version, Encap: c.Encap, Local: c.Local, Peer: c.Peer}
+	s := pw.TunnelSpec{Version: c.Version, Encap: c.Encap, Keyed: c.Keyed, Local: c.Local, Peer: c.Peer}
 	if c.Encap == l2tp.EncapIP {
 		s.Local, s.Peer = netip.AddrPortFrom(c.Local.Addr(), 0), netip.AddrPortFrom(c.Peer.Addr(), 0)
 	}

@@ -20,6 +20,7 @@ func (l *loader) clashes() {
 	}
 	l.clashingIDs()
 	l.clashingUnknowns()
+	l.clashingKeyed()
 	l.attachments()
 	l.switched()
 }

@@ -53,6 +53,7 @@ var keys = []Key{
 	{Table: "tunnel", Name: "tid", Type: "integer", Must: true, Example: "1", Doc: "our tunnel id, 1 to 4294967295, unique"},
 	{Table: "tunnel", Name: "ptid", Type: "integer", Must: true, Example: "1", Doc: "the peer's tunnel id"},
 	{Table: "tunnel", Name: "vrf", Type: "string", Default: "", Doc: "VRF device whose table routes to the peer; empty: the main table"},
+	{Table: "tunnel", Name: "keyed", Type: "boolean", Default: false, Doc: "keyed IPv6 tunnel (RFC 8159): its one session has every packet between the two addresses, whatever the session id; encap = \"ip\", cookies of 8 bytes; tid, ptid and sid may be absent, psid is 4294967295 then"},
 	{Table: "tunnel", Name: "unknown", Type: `"drop" | "kernel"`, Doc: "as in [appliance], for this tunnel's local address and port; absent: as there"},
 	{Table: "tunnel", Name: "udp_checksum", Type: "boolean", Default: false, Doc: "send UDP checksums over IPv4"},
 	{Table: "tunnel", Name: "udp6_checksum_tx", Type: "boolean", Default: true, Doc: "send UDP checksums over IPv6"},

@@ -14,6 +14,13 @@ func (put entries) str(key, v string) {
 	}
 }
 
+// id leaves out those that a keyed tunnel does without.
+func (put entries) id(key string, n uint32) {
+	if n != 0 {
+		put(key, int64(n))
+	}
+}
+
 // unless leaves out a value that is the default.
 func (put entries) unless(def, v bool, key string) {
 	if v != def {
@@ -72,8 +79,9 @@ func (t *Tunnel) entries(put entries) {
 		put.unless(true, t.UDP6ChecksumTx, "udp6_checksum_tx")
 		put.unless(false, t.UDP6ZeroChecksumRx, "udp6_zero_checksum_rx")
 	}
-	put("tid", int64(t.TID))
-	put("ptid", int64(t.PTID))
+	put.unless(false, t.Keyed, "keyed")
+	put.id("tid", t.TID)
+	put.id("ptid", t.PTID)
 	put.str("vrf", t.VRF)
 	if t.OnDown != OnDownNone {
 		put("on_down", t.OnDown.String())
@@ -100,7 +108,7 @@ func (s *Session) entries(put entries) {
 	put.str("description", s.Description)
 	put.unless(true, s.Enabled, "enabled")
 	put("pseudowire", s.Pseudowire.String())
-	put("sid", int64(s.SID))
+	put.id("sid", s.SID)
 	put("psid", int64(s.PSID))
 	put.str("tx_cookie", s.TxCookie.Hex())
 	switch s.RxCookieCount {

@@ -27,13 +27,14 @@ func (l *loader) finish() {
 		}
 		r := &reader{l: l, at: tunnel.place}
 		tunnel.inherit(t.own, tunnelBuiltins, r, t.set)
+		t.inheritKeyed(t.own | tunnel.given)
 		t.inheritUnknown(t.own|tunnel.given, &l.cfg.Appliance)
 		switch p := (problems{l, "tunnel", &t.draft}); {
 		case t.broken:
 		case !t.exists:
 			l.headless(t, p.lacks(tunnel.given))
 		default:
-			p.missing(t.own | tunnel.given)
+			p.missing(t.own | tunnel.given | t.spared("tunnel"))
 			t.check(p)
 		}
 		r.at = session.place
@@ -48,11 +49,12 @@ func (l *loader) finish() {
 				continue
 			}
 			p := problems{l, "session", d}
-			p.missing(d.own | session.given)
+			p.missing(d.own | session.given | t.spared("session"))
 			if session.cookieFile != "" && !d.own.has(tables["session"].bit("cookie_file")) {
 				l.useCookieFile(session.place, t, i, session.cookieFile)
 			}
 			s.check(p, d.own, d.own|session.given)
+			s.checkKeyed(t, p, d.own|session.given)
 		}
 	}
 	l.unusedCookies()

@@ -44,7 +44,7 @@ func (l *loader) nameInterfaces() {
 	for _, a := range derive {
 		s := a.session()
 		name := InterfaceName(s.SID)
-		if _, again := taken[name]; again {
+		if _, again := taken[name]; again || s.SID == 0 {
 			name = hashedName(a.t.Name, s.Name)
 			if _, again = taken[name]; again {
 				problems{l, "session", &a.t.sessions[a.i]}.errorf("interface_name", "is needed: the names that could be derived, %s and %s, are taken", InterfaceName(s.SID), name)

@@ -56,7 +56,15 @@ func (t *Tunnel) liveness(each func(key string, n int64)) {
 
 // checkLiveness warns of what is said about HELLOs that are not sent.
 func (t *tunnelDraft) checkLiveness(p problems) {
-	if t.HelloTimeout != 0 {
+	switch {
+	case t.HelloTimeout == 0:
+	case t.Keyed:
+		p.warnf("hello_timeout", "has no effect: a keyed tunnel has no control messages")
+		return
+	case t.Unknown == UnknownKernel:
+		p.warnf("hello_timeout", `has no effect with unknown = "kernel", which leaves control messages to the kernel's L2TP and to daemons`)
+		return
+	default:
 		return
 	}
 	if t.OnDown != OnDownNone {

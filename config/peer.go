@@ -74,6 +74,9 @@ func (c *Config) peerCommands(t *Tunnel, kind PeerKind, coreMTU int, cookies boo
 		}
 		p.cisco()
 	case PeerRouterOS:
+		if t.Keyed {
+			return "", fmt.Errorf("tunnel %q: no RouterOS commands are known for a keyed tunnel", t.Name)
+		}
 		p.routeros()
 	default:
 		known := []string{string(PeerLinux), string(PeerCisco), string(PeerRouterOS)}

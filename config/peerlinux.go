@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -12,8 +13,11 @@ import (
 func (p *peer) linux() {
 	t := p.t
 	p.header("#", "Linux")
+	if t.Keyed {
+		p.printf("# The kernel knows no keyed tunnels: any ids that it has not elsewhere will do in place of these.\n")
+	}
 	p.printf("modprobe -a %s\n", strings.Join(p.modules(), " "))
-	p.printf("ip l2tp add tunnel tunnel_id %d peer_tunnel_id %d encap %s local %s remote %s", t.PTID, t.TID, t.Encap, t.Peer.Addr(), t.Local.Addr())
+	p.printf("ip l2tp add tunnel tunnel_id %d peer_tunnel_id %d encap %s local %s remote %s", max(t.PTID, 1), max(t.TID, 1), t.Encap, t.Peer.Addr(), t.Local.Addr())
 	if t.Encap == l2tp.EncapUDP {
 		p.printf(" udp_sport %d udp_dport %d", t.Peer.Port(), t.Local.Port())
 		switch {
@@ -50,7 +54,7 @@ func (p *peer) modules() []string {
 func (p *peer) linuxSession(s *Session) {
 	name := InterfaceName(s.PSID)
 	p.printf("\n# session %s\n", s.Name)
-	p.printf("ip l2tp add session name %s tunnel_id %d session_id %d peer_session_id %d", name, p.t.PTID, s.PSID, s.SID)
+	p.printf("ip l2tp add session name %s tunnel_id %d session_id %d peer_session_id %d", name, max(p.t.PTID, 1), s.PSID, cmp.Or(s.SID, s.PSID))
 	if s.RxCookieCount > 0 {
 		p.printf(" cookie %s", p.cookie(s.RxCookies[0]))
 	}

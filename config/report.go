@@ -47,6 +47,7 @@ type ReportTunnel struct {
 	TunnelID     uint32          `json:"tunnel_id"`
 	PeerTunnelID uint32          `json:"peer_tunnel"`
 	VRF          string          `json:"vrf,omitempty"`
+	Keyed        bool            `json:"keyed,omitempty"`
 	Unknown      string          `json:"unknown"`
 	HelloTimeout int64           `json:"hello_timeout,omitempty"` // ms
 	TTL          uint8           `json:"ttl"`
@@ -137,7 +138,7 @@ func reportTunnel(t *Tunnel) ReportTunnel {
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, Version: fmt.Sprintf("l2tpv%d", t.Version), Encap: t.Encap.String(),
 		Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(), LocalPort: t.Local.Port(), PeerPort: t.Peer.Port(),
 		TunnelID: t.TID, PeerTunnelID: t.PTID, VRF: t.VRF, HelloTimeout: t.HelloTimeout.Milliseconds(), OnDown: t.OnDown.String(),
-		TTL: t.TTL, DF: t.DF && !t.IP6(), TOS: TOSText(t.TOS), Unknown: t.Unknown.String(), Sessions: make([]ReportSession, 0, len(t.Sessions)),
+		TTL: t.TTL, DF: t.DF && !t.IP6(), TOS: TOSText(t.TOS), Keyed: t.Keyed, Unknown: t.Unknown.String(), Sessions: make([]ReportSession, 0, len(t.Sessions)),
 	}
 	if t.Encap == l2tp.EncapUDP {
 		rt.AnyPeerPort = &t.AnyPeerPort
@@ -195,7 +196,7 @@ func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMT
 	warn := func(key, format string, args ...any) {
 		g.add(t.Name, key, Warning{s.Pos.File, s.Pos.Line, joinPath([]string{"tunnel", t.Name, "session", s.Name, key}), fmt.Sprintf(format, args...)})
 	}
-	if !s.L2SpecGiven {
+	if !s.L2SpecGiven && !t.Keyed {
 		warn("l2spec_type", `is absent, which means "none" as in ql2tpd; Linux, VyOS and tunneldigger peers send 4 bytes unless told otherwise: say "none" or "default"`)
 	}
 	if s.RxCookieCount == 0 && t.Encap == l2tp.EncapIP {

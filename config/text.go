@@ -97,7 +97,12 @@ func (t *ReportTunnel) line() string {
 		}
 		return fmt.Sprintf("%s:%d", addr, port)
 	}
-	s := fmt.Sprintf("%s %s to %s, tid %d, ptid %d", t.Encap, host(t.Local, t.LocalPort), host(t.Peer, t.PeerPort), t.TunnelID, t.PeerTunnelID)
+	s := fmt.Sprintf("%s %s to %s", t.Encap, host(t.Local, t.LocalPort), host(t.Peer, t.PeerPort))
+	if t.Keyed {
+		s += ", keyed"
+	} else {
+		s += fmt.Sprintf(", tid %d, ptid %d", t.TunnelID, t.PeerTunnelID)
+	}
 	switch {
 	case t.Checksum != nil:
 		s += ", checksum " + onOff(*t.Checksum)

@@ -22,6 +22,7 @@ type Tunnel struct {
 	Requested   bool    // created by a request: no file has it
 	Unknown     Unknown // of one local address and port, all tunnels have the same
 
+	Keyed        bool // RFC 8159: one session, found by the addresses
 	UnknownGiven bool // by the tunnel or by [defaults.tunnel]
 
 	TTL         uint8
@@ -92,6 +93,10 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 	case "vrf":
 		if s, ok := r.text(key, v, 15); ok {
 			t.VRF = r.intern(s)
+		}
+	case "keyed":
+		if b, ok := r.boolean(key, v); ok {
+			t.Keyed = b
 		}
 	case "unknown":
 		if i, ok := r.enum(key, v, unknowns[:]...); ok {
@@ -191,6 +196,7 @@ func (t *tunnelDraft) check(p problems) {
 	if t.Encap != l2tp.EncapUDP && tables["tunnel"].holds(t.own, "any_peer_port") {
 		p.warnf("any_peer_port", `has no effect with encap = "ip"`)
 	}
+	t.checkKeyed(p)
 	udpKeys := []struct {
 		name string
 		ip6  bool

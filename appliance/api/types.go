@@ -87,6 +87,7 @@ type Tunnel struct {
 	Checksum     *bool  `json:"checksum,omitempty"`
 	ChecksumTx   *bool  `json:"checksum_tx,omitempty"`
 	ChecksumRx   *bool  `json:"checksum_rx,omitempty"`
+	Keyed        bool   `json:"keyed,omitempty"`
 	Unknown      string `json:"unknown"` // data messages of sessions that are none of ours: drop | kernel
 	SessionCount int    `json:"session_count"`
 	Origin       string `json:"origin"`           // file | api
