@@ -35,7 +35,7 @@ var rooms = []room{
 	{folder: "appliance/api", not: []string{"unsafe"}},
 	{folder: "appliance", may: []string{
 		"xwire/config/...", "xwire/pw", "xwire/rings/...", "xwire/l2tp/...", "xwire/appliance/...", "golang.org/x/sys/unix",
-		"github.com/vishvananda/...", "github.com/cilium/ebpf/...", "github.com/safchain/ethtool", "github.com/prometheus/...", "github.com/coreos/go-systemd/..."}},
+		"github.com/vishvananda/...", "github.com/cilium/ebpf/...", "github.com/safchain/ethtool", "github.com/prometheus/...", "github.com/coreos/go-systemd/...", "github.com/gopacket/gopacket/..."}},
 	{folder: "appliance/trunk/splice", may: []string{"github.com/cilium/ebpf/...", "golang.org/x/sys/unix"}},
 	{folder: "cmd/xwire", may: []string{"xwire/appliance/...", "xwire/config/...", "xwire/l2tp", "xwire/bench/...", "github.com/spf13/...", "golang.org/x/sys/unix"}},
 	{folder: "bench", may: []string{"xwire/...", "github.com/...", "golang.org/x/..."}},

@@ -16,6 +16,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"xwire/appliance/api"
+	"xwire/appliance/capture"
 	"xwire/appliance/host"
 	"xwire/appliance/liveness"
 	"xwire/appliance/nexthop"
@@ -59,6 +60,8 @@ type Appliance struct {
 	steering *steer.Steering
 	fabric   *rings.Fabric
 	arena    *rings.Arena
+	taps     *capture.Hub
+	captures captures
 
 	// mu guards all below. Workers never take it.
 	mu        sync.Mutex

@@ -5,17 +5,10 @@ import (
 	"runtime"
 	"slices"
 
+	"xwire/appliance/capture"
 	"xwire/config"
 	"xwire/pw"
 	"xwire/rings"
-)
-
-// Forwarders tell rings which frames must stay together and which belong to one worker, and make
-// fragments.
-var (
-	_ rings.Spreader = (*pw.Forwarder)(nil)
-	_ rings.Keeper   = (*pw.Forwarder)(nil)
-	_ rings.Maker    = (*pw.Forwarder)(nil)
 )
 
 // wideMTU is the largest MTU whose frames, with two tags and any encapsulation, still fit a chunk
@@ -104,9 +97,10 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("make arena of %d frames: %w", sizing.Chunks(), err)
 	}
+	a.taps = capture.NewHub(len(a.workers), chunk)
 	workers := make([]rings.WorkerConfig, len(a.workers))
 	for i, cpu := range a.workers {
-		workers[i] = rings.WorkerConfig{CPU: cpu, Handler: a.table.Forwarder(i)}
+		workers[i] = rings.WorkerConfig{CPU: cpu, Handler: a.taps.Tap(i, a.table.Forwarder(i))}
 	}
 	if a.fabric, err = rings.NewFabric(rings.FabricConfig{Arena: a.arena, Workers: workers}); err != nil {
 		return err

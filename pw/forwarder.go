@@ -64,6 +64,9 @@ type Forwarder struct {
 	extraCounters array[extraCounters]   // by SessionID
 	invalid       array[counter]         // by TunnelID
 	portCounters  [MaxPorts]portCounters
+
+	why   Drop // of the last frame dropped
+	alone [1]Frame
 }
 
 // lookAgain is how long, in nanoseconds, a streak may hide its session's frames from suspect: a peer's
@@ -156,6 +159,7 @@ func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Fr
 
 func (f *Forwarder) drop(fr *Frame, why Drop) {
 	fr.Out = NoPort
+	f.why = why
 	f.portCounters[fr.In%MaxPorts].drops[why].add(1)
 }
 

@@ -34,7 +34,7 @@ func (f *Forwarder) Keep(mem []byte, in []Frame, workers int, to []uint8) {
 // session is joined.
 func (f *Forwarder) kept(b []byte, in uint16) bool {
 	t := f.table
-	record := f.find(b, in)
+	record, _ := f.find(b, in)
 	if record == 0 {
 		return false
 	}
@@ -46,32 +46,32 @@ func (f *Forwarder) kept(b []byte, in uint16) bool {
 	return e.ordered() || e.joined != 0 && t.extraOf(e.joined).ordered()
 }
 
-// find returns the record of the session that a frame is of, or 0.
-func (f *Forwarder) find(b []byte, in uint16) uint32 {
+// find returns the record of the session that a frame is of, or 0, and which way it goes.
+func (f *Forwarder) find(b []byte, in uint16) (record uint32, way Way) {
 	t := f.table
 	if len(b) < l2tp.EthernetLen {
-		return 0
+		return 0, WayNone
 	}
 	state := t.ports[in%MaxPorts].state.Load()
 	l := &f.toEncap[0] // free between two bursts, as toDecap is
 	if state&portAttached != 0 && t.attachment(in, state, b, l) {
-		record := l.record
+		record = l.record
 		if l.outer != 0 {
 			x := t.ac.Load()
 			l.record, l.place = x.first(l.tag)
 			record = t.resolveAC(in, l, x)
 		}
 		if record != 0 {
-			return record
+			return record, WayEncap
 		}
 	}
 	if state&portCore == 0 {
-		return 0
+		return 0, WayNone
 	}
 	l = &f.toDecap[0]
 	if !quickOuter6(b, l, &t.seeds) {
 		if parseOuter(b, l) != dropNone {
-			return 0
+			return 0, WayNone
 		}
 		fl := flowOf(b, l)
 		l.ports = fl.ports
@@ -79,5 +79,8 @@ func (f *Forwarder) find(b []byte, in uint16) uint32 {
 	}
 	x := t.decap.Load()
 	l.record, l.place = x.first(l.tag)
-	return t.resolve(b, l, x)
+	if record = t.resolve(b, l, x); record == 0 {
+		return 0, WayNone
+	}
+	return record, WayDecap
 }

@@ -125,6 +125,7 @@ func (f *Fabric) newWorker(index int, wc WorkerConfig, cfg FabricConfig, clock c
 	w.spreader, _ = wc.Handler.(Spreader)
 	w.keeper, _ = wc.Handler.(Keeper)
 	w.maker, _ = wc.Handler.(Maker)
+	w.watcher, _ = wc.Handler.(Watcher)
 	w.spares = make([]uint64, 0, spareBatches*cfg.Batch)
 	stray := &portCounters{}
 	for i := range w.ports {

@@ -35,11 +35,11 @@ func (w *worker) forward(f Frame, handOver bool) {
 		return
 	}
 	if f.Out >= maxPorts {
-		w.drop(c, frame, DropTxNoPort)
+		w.drop(c, f, DropTxNoPort)
 		return
 	}
 	if f.Addr&(1<<w.shift-1)+uint64(f.Len) > 1<<w.shift || f.Len == 0 {
-		w.drop(c, frame, DropFrameTooLong)
+		w.drop(c, f, DropFrameTooLong)
 		return
 	}
 	e := &w.egress[f.Out]
@@ -50,7 +50,7 @@ func (w *worker) forward(f Frame, handOver bool) {
 	}
 	q := s.queue
 	if q.port.state.Load() != stateUp {
-		w.drop(c, frame, DropTxPortDown)
+		w.drop(c, f, DropTxPortDown)
 		return
 	}
 	if q.sending >= q.transmitQuota || s.tx.room(1) == 0 {
@@ -60,7 +60,7 @@ func (w *worker) forward(f Frame, handOver bool) {
 		}
 		w.reap(q)
 		if q.sending >= q.transmitQuota || s.tx.room(1) == 0 {
-			w.drop(c, frame, DropTxRingFull)
+			w.drop(c, f, DropTxRingFull)
 			return
 		}
 	}
@@ -78,7 +78,7 @@ func (w *worker) forward(f Frame, handOver bool) {
 // pass hands a frame to the worker that owns the output queue.
 func (w *worker) pass(c *portCounters, e *egress, f Frame, handOver bool) {
 	if e.via == nil || !handOver {
-		w.drop(c, uint32(f.Addr>>w.shift), DropTxNoPort)
+		w.drop(c, f, DropTxNoPort)
 		return
 	}
 	w.give(c, e.via, e.target, f)
@@ -90,7 +90,7 @@ func (w *worker) give(c *portCounters, via *inbox, target *worker, f Frame) {
 	// The other worker may have the frame as soon as it is put.
 	w.owners[frame] = ownerInbox
 	if !via.put(f) {
-		w.drop(c, frame, DropInboxFull)
+		w.drop(c, f, DropInboxFull)
 		return
 	}
 	if via.pressing() { // do not wait for the round's end, or there is no room for the rest of it
@@ -102,9 +102,12 @@ func (w *worker) give(c *portCounters, via *inbox, target *worker, f Frame) {
 	}
 }
 
-func (w *worker) drop(c *portCounters, frame uint32, reason Drop) {
+func (w *worker) drop(c *portCounters, f Frame, reason Drop) {
 	c.drops[reason].add(1)
-	w.free(frame)
+	if w.watcher != nil {
+		w.watcher.Unsent(w.memory, f, reason)
+	}
+	w.free(uint32(f.Addr >> w.shift))
 }
 
 func (w *worker) free(frame uint32) {

@@ -34,6 +34,7 @@ type worker struct {
 	spreader Spreader // the handler, if it is one
 	keeper   Keeper   // likewise
 	maker    Maker    // likewise
+	watcher  Watcher  // likewise
 	clock    clock
 
 	memory []byte

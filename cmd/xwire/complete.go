@@ -69,6 +69,24 @@ func (s *shower) sessionNames(cmd *cobra.Command, args []string, _ string) ([]co
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
+// circuitNames completes by ports and sessions.
+func (s *shower) circuitNames(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	list, directive := s.sessionNames(cmd, args, toComplete)
+	if len(args) > 0 {
+		return list, directive
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), askFor)
+	defer cancel()
+	ports, err := s.client().Ports(ctx)
+	if err != nil {
+		return list, directive
+	}
+	for _, p := range ports {
+		list = append(list, cobra.CompletionWithDesc(p.Name, p.Description))
+	}
+	return list, directive
+}
+
 // completeArgs gives every command that takes no arguments, and says nothing else, no file names.
 func completeArgs(cmd *cobra.Command) {
 	if cmd.ValidArgsFunction == nil && len(cmd.ValidArgs) == 0 {

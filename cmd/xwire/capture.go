@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"xwire/appliance/api"
+)
+
+func (e *env) captureCommand() *cobra.Command {
+	s := &shower{e: e}
+	var q api.CaptureQuery
+	var write string
+	cmd := &cobra.Command{
+		Use:   "capture [SESSION|PORT] -w FILE",
+		Short: "Capture frames, with what becomes of each",
+		Long: `Capture frames of a session, of a port, or all, as pcapng, until interrupted or there are enough.
+tcpdump does not see them: they are redirected before it looks.
+
+Each frame appears where it was received and where it was sent, so mostly twice: with the outer
+headers and without. Its comment says which way it goes, its session, and why it was dropped if it
+was. --inner, --outer and --drops narrow that; several of them add up. With a PORT, it is what
+passes that port.
+
+While nothing is captured this costs nothing. Frames that are captured slow their worker down; what
+the reader does not take in time is lost, and counted at the end.
+
+Not seen: frames that are left to the kernel or that the kernel drops. Outer fragments are of no
+session until they are put together.`,
+		Example: `  xwire capture paris/customer-a -w a.pcapng
+  xwire capture --drops -w - | tshark -r - -T fields -e frame.comment
+  xwire capture core0 -c 100 -w core0.pcapng`,
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if write == "" {
+				return usageError{errors.New("say where to write: -w FILE, or -w - for standard output")}
+			}
+			if len(args) > 0 {
+				q.Of = args[0]
+			}
+			out, path, err := e.stdout, "standard output", error(nil)
+			if write != "-" {
+				path = write
+				var f *os.File
+				// Customers' frames are nobody else's.
+				if f, err = os.OpenFile(write, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
+					return fmt.Errorf("open capture file: %w", err)
+				}
+				defer f.Close()
+				out = f
+			}
+			done, err := s.client().Capture(cmd.Context(), q, out)
+			if err != nil {
+				return err
+			}
+			if f, ok := out.(io.Closer); ok && write != "-" {
+				err = f.Close()
+			}
+			fmt.Fprintf(e.stderr, "%d frames captured to %s, %d lost because they came too fast\n", done.Frames, path, done.Lost)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&write, "write", "w", "", "write to `FILE`, or - for standard output")
+	f.BoolVar(&q.Inner, "inner", false, "frames without outer headers: before encap, after decap")
+	f.BoolVar(&q.Outer, "outer", false, "frames with outer headers: after encap, before decap")
+	f.BoolVar(&q.Drops, "drops", false, "frames that were dropped")
+	f.Uint64VarP(&q.Count, "count", "c", 0, "end after `N` frames")
+	f.IntVarP(&q.Snaplen, "snaplen", "s", 0, "keep the first `BYTES` of each frame; 0: all")
+	f.StringVar(&s.control, "control", api.DefaultSocket, "the control `SOCKET` of the xwire to ask")
+	value(cmd, "count", "snaplen")
+	cmd.ValidArgsFunction = s.circuitNames
+	return cmd
+}
