@@ -52,7 +52,9 @@ func (b *bed) put(i int, port uint16, frame []byte) rings.Frame {
 	return rings.Frame{Addr: uint64(at), Len: uint32(len(frame)), In: port, Out: rings.NoPort}
 }
 
-func inner() []byte { return append([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0}, make([]byte, 46)...) }
+func inner() []byte {
+	return append([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0}, make([]byte, 46)...)
+}
 
 // packet is what comes for a session of that id.
 func packet(sid uint32) []byte {
