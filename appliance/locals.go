@@ -11,7 +11,6 @@ import (
 
 	"xwire/appliance/trunk"
 	"xwire/config"
-	"xwire/l2tp"
 	"xwire/rings"
 )
 
@@ -154,16 +153,16 @@ func notMade(name string, err error) string {
 // localMTU is the configured MTU, or what the kernel would give l2tpethN now: from the route's MTU,
 // or 1500 without one.
 func (a *Appliance) localMTU(t *config.Tunnel, s *config.Session) int {
-	if s.MTU != 0 {
-		return int(s.MTU)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	path := 1500
 	if h := a.targets[hopKey(t)].hop; h.MTU > 0 {
 		path = h.MTU
 	}
-	return min(l2tp.EthMTU(path, t.Peer.Addr().Is6(), t.Encap, s.TxCookie.Len(), s.L2Spec), widestMTU)
+	if mtu := s.InterfaceMTU(t, path); s.MTU != 0 || mtu < widestMTU {
+		return mtu
+	}
+	return widestMTU
 }
 
 // bind gives a session its place on the trunk, or the reason why it has none.

@@ -12,6 +12,7 @@ func (a attached) session() *Session { return &a.t.Sessions[a.i] }
 // session's. What comes first in the files has the circuit; those after it have the error.
 func (l *loader) attachments() {
 	ports := make([]circuits, len(l.ports))
+	pppoes := pppoeCircuits{}
 	for _, t := range l.tunnels {
 		for i := range t.Sessions {
 			s := &t.Sessions[i]
@@ -31,6 +32,16 @@ func (l *loader) attachments() {
 				ports[port] = circuits{}
 			}
 			a := attached{t, i}
+			if s.PPP() {
+				first, taken, fresh := pppoes.take(port, a)
+				if taken {
+					f := first.session()
+					p.errorf("pppoe_session_id", "%d of %s on port %q is session %q already (%s)", s.PPPoESession, macText(s.PPPoEPeer), s.Attach, first.t.Name+"/"+f.Name, f.Pos)
+				}
+				if !fresh {
+					continue
+				}
+			}
 			if first, taken := ports[port].take(s.VLAN, a); taken {
 				f := first.session()
 				p.errorf("vlan", "%q overlaps %q of session %q (%s) on port %q; a frame can belong to one session only",

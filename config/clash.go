@@ -23,11 +23,13 @@ func (l *loader) clashes() {
 	l.clashingKeyed()
 	l.attachments()
 	l.switched()
+	l.pppoe()
 }
 
 // outer is what tells two tunnels' frames apart before the session id is looked at.
 type outer struct {
 	encap       l2tp.Encap
+	v2          uint32 // tunnel id, with L2TPv2
 	local, peer netip.AddrPort
 }
 
@@ -51,7 +53,10 @@ func (l *loader) clashingIDs() {
 		if !t.Local.IsValid() || !t.Peer.IsValid() {
 			continue
 		}
-		key := outer{t.Encap, t.Local, t.Peer}
+		key := outer{encap: t.Encap, local: t.Local, peer: t.Peer}
+		if t.Version == 2 {
+			key.v2 = t.TID
+		}
 		n, ok := outers[key]
 		if !ok {
 			n = uint32(len(outers))

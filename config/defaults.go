@@ -46,7 +46,7 @@ var keys = []Key{
 
 	{Table: "tunnel", Name: "description", Type: "string", Default: "", Doc: "free text, 255 bytes"},
 	{Table: "tunnel", Name: "enabled", Type: "boolean", Default: true, Doc: "false: checked, not run, and free to share ids, VLANs and names with others"},
-	{Table: "tunnel", Name: "version", Type: `"l2tpv3"`, Default: "l2tpv3", Doc: "protocol version (l2tpv2: not in this version)"},
+	{Table: "tunnel", Name: "version", Type: `"l2tpv3" | "l2tpv2"`, Default: "l2tpv3", Doc: "protocol version; l2tpv2: over UDP, PPP pseudowires, ids of 1 to 65535"},
 	{Table: "tunnel", Name: "encap", Type: `"udp" | "ip"`, Default: "udp", Doc: "UDP, or IP protocol 115"},
 	{Table: "tunnel", Name: "local", Type: "string", Must: true, Example: `"192.0.2.1"`, Doc: `our address: "192.0.2.1", "192.0.2.1:1701", "2001:db8::1", "[2001:db8::1]:1701"; UDP port 1701 if absent; ":0" is taken with encap = "ip"`},
 	{Table: "tunnel", Name: "peer", Type: "string", Must: true, Example: `"198.51.100.7"`, Doc: "the peer's address, written like local"},
@@ -72,7 +72,7 @@ var keys = []Key{
 
 	{Table: "session", Name: "description", Type: "string", Default: "", Doc: "free text, 255 bytes"},
 	{Table: "session", Name: "enabled", Type: "boolean", Default: true, Doc: "false: checked, not run, and free to share ids, VLANs and names with others"},
-	{Table: "session", Name: "pseudowire", Type: `"eth" | "vlan"`, Default: "eth", Doc: "Ethernet port or Ethernet VLAN pseudowire (ppp, pppac: not in this version)"},
+	{Table: "session", Name: "pseudowire", Type: `"eth" | "vlan" | "ppp" | "pppac"`, Default: "eth", Doc: "Ethernet port or Ethernet VLAN pseudowire, or PPP: ppp and pppac are the same, and end in a PPPoE session or in another session"},
 	{Table: "session", Name: "sid", Type: "integer", Must: true, Example: "100", Doc: "our session id, 1 to 4294967295; unique for a pair of addresses and ports"},
 	{Table: "session", Name: "psid", Type: "integer", Must: true, Example: "200", Doc: "the peer's session id"},
 	{Table: "session", Name: "tx_cookie", Type: "hex string or byte array", Alias: "cookie", Doc: "what we send: 4 or 8 bytes; absent: none"},
@@ -99,8 +99,8 @@ var keys = []Key{
 	{Table: "session", Name: "ecn", Type: `"none" | "rfc6040"`, Doc: "rfc6040: the congestion field is copied from inside on encap and combined on decap; both ends should; absent: none"},
 	{Table: "session", Name: "flow_label", Type: `"fixed" | "flow"`, Doc: "flow: the IPv6 flow label is a hash of the flow inside, so that the core spreads a tunnel over its paths; absent: fixed"},
 	{Table: "session", Name: "source_port", Type: `"fixed" | "flow"`, Doc: "flow: the same for the UDP source port, 49152 to 65535; the peer must take any (xwire: any_peer_port = true; Linux does not); absent: fixed"},
-	{Table: "session", Name: "pppoe_session_id", Type: "integer", NoEffect: true, Doc: "for pppac pseudowires"},
-	{Table: "session", Name: "pppoe_peer_mac", Type: "byte array or string", NoEffect: true, Doc: "for pppac pseudowires"},
+	{Table: "session", Name: "pppoe_session_id", Type: "integer", Doc: "1 to 65534: the PPPoE session of a ppp or pppac pseudowire, of the port in attach (in vlan; absent: untagged), or of the local interface, where a PPPoE server may end it"},
+	{Table: "session", Name: "pppoe_peer_mac", Type: "byte array or string", Doc: "\"02:00:00:00:00:01\": the other end of the PPPoE session on the port; on a local interface the client that its PPPoE server sees"},
 }
 
 // defaultTunnelPort is the UDP port of an address that names none (RFC 3931 section 4.1.2.1).

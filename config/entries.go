@@ -68,6 +68,9 @@ func (p *Port) entries(put entries) {
 func (t *Tunnel) entries(put entries) {
 	put.str("description", t.Description)
 	put.unless(true, t.Enabled, "enabled")
+	if t.Version == 2 {
+		put("version", "l2tpv2")
+	}
 	put("encap", t.Encap.String())
 	if t.Encap == l2tp.EncapIP {
 		put("local", t.Local.Addr().String())
@@ -131,6 +134,10 @@ func (s *Session) entries(put entries) {
 		put("mss_clamp", int64(s.MSSClamp))
 	}
 	s.Marking.entries(put)
+	if s.PPPoESession != 0 {
+		put("pppoe_session_id", int64(s.PPPoESession))
+		put("pppoe_peer_mac", macText(s.PPPoEPeer))
+	}
 	if s.Local() {
 		put.str("interface_name", s.InterfaceName)
 		if s.MTU != 0 {

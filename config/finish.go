@@ -53,19 +53,13 @@ func (l *loader) finish() {
 			if session.cookieFile != "" && !d.own.has(tables["session"].bit("cookie_file")) {
 				l.useCookieFile(session.place, t, i, session.cookieFile)
 			}
-			s.check(p, d.own, d.own|session.given)
+			s.check(p, &t.Tunnel, d.own, d.own|session.given)
 			s.checkKeyed(t, p, d.own|session.given)
 		}
 	}
 	l.unusedCookies()
-	for _, t := range l.tunnels {
-		if t.Version != 3 {
-			t.Enabled = false // clashes with none
-		}
-	}
 	l.clashes()
 	l.nameInterfaces()
-	l.notYet()
 
 	for i := range l.ports {
 		l.cfg.Ports = append(l.cfg.Ports, l.ports[i].Port)
@@ -92,30 +86,4 @@ func (l *loader) headless(t *tunnelDraft, lacks []Key) {
 		}
 	}
 	l.errorf(t.place, "", "there is no table %s; add it, with %s%s", "["+joinPath(t.path)+"]", strings.Join(names, ", "), suggest(t.Name, known))
-}
-
-// notYet has one error for each tunnel of a kind that this version does not run. What else would be
-// said of its keys, and of those of its sessions, is taken back: they follow other rules.
-func (l *loader) notYet() {
-	drop := map[int]bool{}
-	for _, t := range l.tunnels {
-		if t.Version != 3 {
-			for _, i := range l.ofTunnel[t.Name] {
-				drop[i] = true
-			}
-		}
-	}
-	kept := l.errs[:0]
-	for i, e := range l.errs {
-		if !drop[i] {
-			kept = append(kept, e)
-		}
-	}
-	l.errs = kept
-	for _, t := range l.tunnels {
-		if t.Version != 3 {
-			problems{l, "tunnel", &t.draft}.errorf("version", `L2TPv2, with its control connection and PPP sessions, is not in this version: `+
-				`write "l2tpv3" and what a static tunnel needs, or take the tunnel out; nothing else of it was checked`)
-		}
-	}
 }

@@ -34,7 +34,7 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func TestReport(t *testing.T) {
-	for _, name := range []string{"design", "ql2tpd"} {
+	for _, name := range []string{"design", "ql2tpd", "ppp"} {
 		c := load(t, "testdata/"+name+".toml")
 		var text bytes.Buffer
 		if err := c.Report(1500).WriteText(&text); err != nil {
@@ -118,7 +118,7 @@ func TestKeys(t *testing.T) {
 
 // TestSave: what is written loads to the same values.
 func TestSave(t *testing.T) {
-	for _, name := range []string{"design", "ql2tpd"} {
+	for _, name := range []string{"design", "ql2tpd", "ppp"} {
 		c := load(t, "testdata/"+name+".toml")
 		path := filepath.Join(t.TempDir(), "last")
 		if err := c.Save(path); err != nil {

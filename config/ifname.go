@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
-
-	"xwire/l2tp"
 )
 
 // nameInterfaces gives local interfaces without interface_name a name, and refuses names that are
@@ -24,7 +22,7 @@ func (l *loader) nameInterfaces() {
 	for _, t := range l.tunnels {
 		for i := range t.Sessions {
 			s := &t.Sessions[i]
-			if !s.Local() || s.Pseudowire == l2tp.PWPPP {
+			if !s.Local() {
 				continue
 			}
 			if s.InterfaceName == "" {

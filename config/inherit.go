@@ -87,6 +87,13 @@ func (p problems) place(key string) place {
 	return p.at.place
 }
 
+// given tells whether the object or its defaults have the key, rightly or wrongly.
+func (p problems) given(key string) bool {
+	bit := tables[p.kind].bit(key)
+	def := p.l.defaults[p.kind]
+	return p.at.own.has(bit) || def != nil && def.given.has(bit)
+}
+
 func (p problems) errorf(key, format string, args ...any) {
 	p.l.errorf(p.place(key), p.spelled(key), format, args...)
 }

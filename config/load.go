@@ -79,8 +79,7 @@ type loader struct {
 	cfg      *Config
 	errs     []Error
 	warns    []Error
-	ofTunnel map[string][]int // the errors of keys of a tunnel and its sessions, as places in errs
-	order    map[string]int   // place of each file name in the order of reading
+	order    map[string]int // place of each file name in the order of reading
 	interned map[string]string
 
 	appliance  draft
@@ -108,7 +107,6 @@ func newLoader(from files) *loader {
 		interned:   map[string]string{},
 		portByName: map[string]int{},
 		byName:     map[string]*tunnelDraft{},
-		ofTunnel:   map[string][]int{},
 		containers: map[string]Pos{},
 		strays:     map[string]bool{},
 		defaults:   map[string]*defaults{"tunnel": {}, "session": {}},
@@ -224,9 +222,6 @@ func contains(list []string, s string) bool {
 }
 
 func (l *loader) errorf(at place, key, format string, args ...any) {
-	if key != "" && len(at.path) > 1 && at.path[0] == "tunnel" {
-		l.ofTunnel[at.path[1]] = append(l.ofTunnel[at.path[1]], len(l.errs))
-	}
 	l.addError(at.src.name, at.line(key), keyName(at, key), fmt.Sprintf(format, args...))
 }
 

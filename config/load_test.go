@@ -80,7 +80,7 @@ func TestQL2TPD(t *testing.T) {
 		}
 	}
 	for _, key := range []string{"pppoe_session_id", "pppoe_peer_mac"} {
-		if !warned(c, "tunnel.t1.session.s1."+key, "has no effect in this version") {
+		if !warned(c, "tunnel.t1.session.s1."+key, `has no effect with pseudowire = "eth"`) {
 			t.Errorf("no warning of %s in %v", key, c.Warnings)
 		}
 	}

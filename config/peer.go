@@ -61,6 +61,9 @@ func (c *Config) PeerCommands(kind PeerKind, coreMTU int, cookies bool) (string,
 // from there: our peer address is its local one, what we send is what it expects. Cookies are in
 // them only if asked for.
 func (c *Config) peerCommands(t *Tunnel, kind PeerKind, coreMTU int, cookies bool) (string, error) {
+	if t.Version == 2 && kind.comment() != "" {
+		return "", fmt.Errorf("tunnel %q: no commands are known for the other end of a static L2TPv2 tunnel", t.Name)
+	}
 	p := peer{c: c, t: t, coreMTU: coreMTU, show: cookies}
 	switch kind {
 	case PeerLinux:
@@ -107,7 +110,7 @@ func (p *peer) cookie(c l2tp.Cookie) string {
 func (p *peer) enabled() []*Session {
 	var list []*Session
 	for i := range p.t.Sessions {
-		if p.t.Sessions[i].Enabled {
+		if s := &p.t.Sessions[i]; s.Enabled && !s.PPP() {
 			list = append(list, &p.t.Sessions[i])
 		}
 	}
@@ -117,6 +120,11 @@ func (p *peer) enabled() []*Session {
 // header tells what a reader must know before the commands, behind the system's comment mark.
 func (p *peer) header(mark, system string) {
 	p.printf("%s %s, the peer of tunnel %s\n", mark, system, p.t.Name)
+	for i := range p.t.Sessions {
+		if s := &p.t.Sessions[i]; s.Enabled && s.PPP() {
+			p.printf("%s Session %s carries PPP, for which no commands are known.\n", mark, s.Name)
+		}
+	}
 	if p.show {
 		return
 	}

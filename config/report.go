@@ -84,6 +84,8 @@ type ReportSession struct {
 	Switched        string `json:"switched,omitempty"` // tunnel/session of the other session
 	VLAN            string `json:"vlan,omitempty"`
 	PWVLAN          string `json:"pw_vlan,omitempty"`
+	PPPoESessionID  uint16 `json:"pppoe_session_id,omitempty"`
+	PPPoEPeerMAC    string `json:"pppoe_peer_mac,omitempty"`
 	ReportMarking
 	Overhead int `json:"overhead"` // bytes from the outer IP header to the inner frame
 	MTU      int `json:"mtu"`      // of the customer's packets
@@ -163,25 +165,58 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t),
 		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}
+	if s.PPPoESession != 0 {
+		rs.PPPoESessionID, rs.PPPoEPeerMAC = s.PPPoESession, macText(s.PPPoEPeer)
+	}
 	switch {
 	case s.Switched():
 		rs.Switched = s.Attach
 	case !s.Local():
-		rs.Port, rs.VLAN, rs.PWVLAN = s.Attach, s.VLAN.String(), s.PWVLAN.String()
+		rs.Port, rs.VLAN = s.Attach, s.VLAN.String()
+		if !s.PPP() {
+			rs.PWVLAN = s.PWVLAN.String()
+		}
 	}
 	return rs
 }
 
 // Overhead returns the bytes from the outer IP header's first to the last before the inner frame.
 func (s *Session) Overhead(t *Tunnel) int {
-	return l2tp.Overhead(t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec)
+	n := l2tp.Overhead(t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec)
+	if t.Version == 2 {
+		n = l2tp.OverheadV2(t.IP6(), s.Sequence.Send || s.Sequence.LNS == LNSOff)
+	}
+	if s.PPP() {
+		n += l2tp.PPPAddressControlLen
+	}
+	return n
 }
+
+// InterfaceMTU returns the MTU of the session's local interface for a path of the given MTU: what is
+// configured, or what the kernel would give. That of a PPP session has room for the header of PPPoE.
+func (s *Session) InterfaceMTU(t *Tunnel, pathMTU int) int {
+	switch {
+	case s.MTU != 0:
+		return int(s.MTU)
+	case s.PPP():
+		return l2tp.PPPMTU(pathMTU, s.Overhead(t)) + pppoeRoom
+	}
+	return l2tp.EthMTU(pathMTU, t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec)
+}
+
+// pppoeRoom is what PPPoE and the protocol of PPP take of an interface's MTU.
+const pppoeRoom = l2tp.PPPoELen + 2
 
 // PathMTU returns the largest packet that a customer can send through a path of the given MTU. For
 // a local interface it is what the kernel gives l2tpethN, unless mtu is set; a frame that keeps its
-// VLAN tags inside the pseudowire loses four bytes for each.
+// VLAN tags inside the pseudowire loses four bytes for each. Of PPP it is the MTU of its IP packets.
 func (s *Session) PathMTU(t *Tunnel, coreMTU int) int {
-	if s.Local() && s.MTU != 0 {
+	switch {
+	case s.PPP() && s.Local():
+		return s.InterfaceMTU(t, coreMTU) - pppoeRoom
+	case s.PPP():
+		return l2tp.PPPMTU(coreMTU, s.Overhead(t))
+	case s.Local() && s.MTU != 0:
 		return int(s.MTU)
 	}
 	return l2tp.EthMTU(coreMTU, t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec) - l2tp.TagLen*s.Tags()
@@ -189,6 +224,9 @@ func (s *Session) PathMTU(t *Tunnel, coreMTU int) int {
 
 // CoreMTU returns the smallest path MTU through which a customer's packets of that size fit.
 func (s *Session) CoreMTU(t *Tunnel, packet int) int {
+	if s.PPP() {
+		return packet + 2 + s.Overhead(t)
+	}
 	return packet + l2tp.EthernetLen + l2tp.TagLen*s.Tags() + s.Overhead(t)
 }
 
@@ -196,24 +234,28 @@ func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMT
 	warn := func(key, format string, args ...any) {
 		g.add(t.Name, key, Warning{s.Pos.File, s.Pos.Line, joinPath([]string{"tunnel", t.Name, "session", s.Name, key}), fmt.Sprintf(format, args...)})
 	}
-	if !s.L2SpecGiven && !t.Keyed {
+	if !s.L2SpecGiven && !t.Keyed && t.Version == 3 {
 		warn("l2spec_type", `is absent, which means "none" as in ql2tpd; Linux, VyOS and tunneldigger peers send 4 bytes unless told otherwise: say "none" or "default"`)
 	}
 	if s.RxCookieCount == 0 && t.Encap == l2tp.EncapIP {
 		warn("rx_cookie", "is absent: over IP whoever can forge the peer's address and guess the session id can inject frames")
 	}
 	markingWarnings(warn, t, s)
-	need := s.CoreMTU(t, 1500)
+	whole := 1500
+	if s.PPP() {
+		whole -= pppoeRoom // what PPPoE clients send
+	}
+	need := s.CoreMTU(t, whole)
 	then := "is sent in IP fragments"
 	if s.Oversize == OversizeDrop {
 		then = "is dropped"
 	}
 	switch {
-	case s.Local() && s.MTU != 0 && s.CoreMTU(t, int(s.MTU)) > coreMTU:
+	case s.Local() && s.MTU != 0 && s.CoreMTU(t, rs.MTU) > coreMTU:
 		warn("mtu", "%d does not fit through a core MTU of %d: what is larger than %d %s; a core MTU of %d carries it whole",
-			s.MTU, coreMTU, l2tp.EthMTU(coreMTU, t.IP6(), t.Encap, s.TxCookie.Len(), s.L2Spec), then, s.CoreMTU(t, int(s.MTU)))
-	case rs.MTU < 1500 && need > coreMTU:
-		warn("mtu", "is %d: what is larger, customers' 1500-byte packets too, %s; a core MTU of %d carries them whole", rs.MTU, then, need)
+			s.MTU, coreMTU, int(s.MTU)-s.CoreMTU(t, rs.MTU)+coreMTU, then, s.CoreMTU(t, rs.MTU))
+	case rs.MTU < whole && need > coreMTU:
+		warn("mtu", "is %d: what is larger, customers' %d-byte packets too, %s; a core MTU of %d carries them whole", rs.MTU, whole, then, need)
 	}
 }
 

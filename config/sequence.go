@@ -118,4 +118,4 @@ func (q *Sequence) iproute2() string {
 }
 
 // numbered tells whether packets of the session have room for a sequence number.
-func (s *Session) numbered() bool { return s.L2Spec == l2tp.SublayerDefault }
+func (s *Session) numbered(t *Tunnel) bool { return s.L2Spec == l2tp.SublayerDefault || t.Version == 2 }

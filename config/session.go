@@ -17,6 +17,9 @@ type Session struct {
 	MTU        uint16 // of the local interface; 0: as the kernel computes it
 	Pseudowire l2tp.PWType
 
+	PPPoESession uint16   // with PPP, unless switched
+	PPPoEPeer    l2tp.MAC // whose PPPoE session it is
+
 	TxCookie      l2tp.Cookie
 	RxCookies     [2]l2tp.Cookie // the first RxCookieCount are accepted
 	RxCookieCount uint8
@@ -48,9 +51,10 @@ func (s *Session) set(r *reader, key string, v any) {
 		switch {
 		case ok && i == 1:
 			s.Pseudowire = l2tp.PWEthVLAN
-		case ok && i > 1:
-			r.errorf(key, `%q pseudowires are not supported in this version; use "eth" or "vlan", or take the session out`, v)
+		case ok && i == 2:
 			s.Pseudowire = l2tp.PWPPP
+		case ok && i == 3:
+			s.Pseudowire = l2tp.PWPPPAC
 		default:
 			s.Pseudowire = l2tp.PWEth
 		}
@@ -106,17 +110,8 @@ func (s *Session) set(r *reader, key string, v any) {
 		}
 	case "seqnum", "send_seq", "recv_seq", "lns_mode", "reorder_timeout", "resync_after":
 		s.Sequence.set(r, key, v)
-	case "pppoe_session_id":
-		if n, ok := r.integer(key, v, 0, 0xffff); ok && n != 0 {
-			r.noEffect(key)
-		}
-	case "pppoe_peer_mac":
-		switch v.(type) {
-		case string, []any:
-			r.noEffect(key)
-		default:
-			r.errorf(key, `must be an array of 6 bytes or "02:00:00:00:00:01", is %s`, describe(v))
-		}
+	case "pppoe_session_id", "pppoe_peer_mac":
+		s.setPPPoE(r, key, v)
 	default:
 		panic("config: no setter for session." + key)
 	}
@@ -124,14 +119,13 @@ func (s *Session) set(r *reader, key string, v any) {
 
 // check settles what depends on several keys of the session. given tells which keys have a value
 // from the session itself or from [defaults.session], own which from the session itself.
-func (s *Session) check(p problems, own, given keySet) {
+func (s *Session) check(p problems, t *Tunnel, own, given keySet) {
 	has := func(name string) bool { return tables["session"].holds(given, name) }
 	mine := func(name string) bool { return tables["session"].holds(own, name) }
 	s.L2SpecGiven = has("l2spec_type")
-	s.Sequence.check(p, has, s.numbered())
-	if s.Pseudowire == l2tp.PWPPP {
-		return
-	}
+	s.checkVersion(p, t, mine)
+	s.Sequence.check(p, has, s.numbered(t))
+	s.checkPPP(p, mine)
 	if !has("attach") {
 		switch {
 		case mine("vlan"):
@@ -151,7 +145,7 @@ func (s *Session) check(p problems, own, given keySet) {
 		s.VLAN, s.PWVLAN, s.InterfaceName, s.MTU = VLAN{}, PWVLAN{}, "", 0
 		return
 	}
-	if !has("vlan") && s.Attach != "" {
+	if !has("vlan") && s.Attach != "" && !s.PPP() {
 		p.errorf("vlan", `is missing; with attach = %q say which frames: "all", "untagged", 100, "100-199" or "100.20"`, s.Attach)
 	}
 	for _, k := range []string{"interface_name", "mtu"} {

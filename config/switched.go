@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"xwire/l2tp"
+)
 
 // Switched reports whether the session's attachment circuit is another session, which Attach then
 // names as "tunnel/session".
@@ -50,7 +54,7 @@ func (l *loader) switched() {
 			p.errorf("attach", "session %q is named by session %q already (%s); only two can be switched", s.Attach, first.t.Name+"/"+first.session().Name, first.session().Pos)
 		case o.Attach == "" && o.InterfaceName != "":
 			p.errorf("attach", "session %q (%s) has the interface %q; take interface_name out there", s.Attach, o.Pos, o.InterfaceName)
-		case o.Pseudowire != s.Pseudowire:
+		case o.Pseudowire != s.Pseudowire && !(o.PPP() && s.PPP()):
 			p.errorf("attach", `session %q (%s) has pseudowire = "%v", this one "%v"; both must be of one type`, s.Attach, o.Pos, o.Pseudowire, s.Pseudowire)
 		case o.Attach == "":
 			asked[s.Attach] = a
@@ -60,5 +64,6 @@ func (l *loader) switched() {
 		o := byName[name].session()
 		o.Attach = a.t.Name + "/" + a.session().Name
 		o.MTU, o.VLAN, o.PWVLAN = 0, VLAN{}, PWVLAN{}
+		o.PPPoESession, o.PPPoEPeer = 0, l2tp.MAC{}
 	}
 }

@@ -97,7 +97,11 @@ func (t *ReportTunnel) line() string {
 		}
 		return fmt.Sprintf("%s:%d", addr, port)
 	}
-	s := fmt.Sprintf("%s %s to %s", t.Encap, host(t.Local, t.LocalPort), host(t.Peer, t.PeerPort))
+	encap := t.Encap
+	if t.Version != "l2tpv3" {
+		encap = t.Version + " " + encap
+	}
+	s := fmt.Sprintf("%s %s to %s", encap, host(t.Local, t.LocalPort), host(t.Peer, t.PeerPort))
 	if t.Keyed {
 		s += ", keyed"
 	} else {
@@ -148,10 +152,14 @@ func (s *ReportSession) attachedTo() string {
 	if s.Switched != "" {
 		return "session " + s.Switched
 	}
-	if s.Port == "" {
-		return "interface " + s.Interface
+	to := "interface " + s.Interface
+	if s.Port != "" {
+		to = s.Port + " vlan " + s.VLAN
 	}
-	return s.Port + " vlan " + s.VLAN
+	if s.PPPoESessionID != 0 {
+		to += fmt.Sprintf(" pppoe %d of %s", s.PPPoESessionID, s.PPPoEPeerMAC)
+	}
+	return to
 }
 
 func (s *ReportSession) remark() string {

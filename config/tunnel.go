@@ -16,7 +16,7 @@ type Tunnel struct {
 	TID, PTID   uint32
 	Sessions    []Session
 	Pos         Pos
-	Version     uint8 // 3
+	Version     uint8 // 2 or 3
 	Encap       l2tp.Encap
 	Enabled     bool
 	Requested   bool    // created by a request: no file has it
@@ -76,7 +76,7 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 	case "version":
 		t.Version = 3
 		if i, ok := r.enum(key, v, "l2tpv3", "l2tpv2"); ok && i == 1 {
-			t.Version = 2 // refused by loader.notYet
+			t.Version = 2
 		}
 	case "encap":
 		if i, ok := r.enum(key, v, "udp", "ip"); ok {
@@ -178,6 +178,9 @@ func (r *reader) id(key string, v any) uint32 {
 
 // check settles what depends on several keys of the tunnel.
 func (t *tunnelDraft) check(p problems) {
+	if t.Version == 2 {
+		t.checkV2(p)
+	}
 	t.Local, t.Peer = t.port(p, "local", t.local), t.port(p, "peer", t.peer)
 	l, q := t.Local.Addr(), t.Peer.Addr()
 	if l.IsValid() && q.IsValid() {
@@ -213,6 +216,20 @@ func (t *tunnelDraft) check(p problems) {
 		}
 	}
 	t.checkLiveness(p)
+}
+
+func (t *tunnelDraft) checkV2(p problems) {
+	if t.Encap != l2tp.EncapUDP {
+		p.errorf("encap", `must be "udp" with version = "l2tpv2"`)
+	}
+	for _, id := range []struct {
+		key string
+		n   uint32
+	}{{"tid", t.TID}, {"ptid", t.PTID}} {
+		if id.n > 0xffff {
+			p.errorf(id.key, "%d is out of range; L2TPv2 has tunnel ids of 1 to 65535", id.n)
+		}
+	}
 }
 
 func (t *tunnelDraft) port(p problems, key string, ep endpoint) netip.AddrPort {

@@ -57,6 +57,15 @@ func Overhead(ip6 bool, e Encap, cookieLen int, s Sublayer) int {
 	return n + SessionIDLen + cookieLen + s.Len()
 }
 
+// OverheadV2 returns the same for L2TPv2.
+func OverheadV2(ip6, sequenced bool) int {
+	n := Overhead(ip6, EncapUDP, 0, SublayerNone) - FlagsLen - SessionIDLen + V2Len
+	if sequenced {
+		n += V2SequencedLen - V2Len
+	}
+	return n
+}
+
 // EthMTU returns the MTU that the kernel gives to an l2tpeth interface, in bytes: what is left of
 // the path's MTU for the inner packet, the inner Ethernet header taken off. Where nothing is left,
 // or more than an interface can have, it reckons with a path of 1500 bytes, as the kernel does.

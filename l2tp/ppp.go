@@ -24,6 +24,18 @@ func TrimPPP(b []byte) []byte {
 	return b
 }
 
+// PPPMTU returns the MTU of IP packets inside PPP, in bytes, of a path whose headers take over bytes up
+// to address and control, those included: what the kernel gives its interfaces, which is 40 less than
+// the path's, or less where our headers are larger than it reckons with. Where nothing is left it
+// reckons with a path of 1500 bytes.
+func PPPMTU(pathMTU, over int) int {
+	less := max(40, over+2)
+	if n := pathMTU - less; n >= 0 && n <= 65535 {
+		return n
+	}
+	return 1500 - less
+}
+
 // EtherTypes of PPPoE, RFC 2516 section 4.
 const (
 	TypePPPoEDiscovery = 0x8863
