@@ -30,9 +30,9 @@ type meter struct {
 	burst uint64 // ticks
 }
 
-// newMeter is for units a second and a burst of units. Rounding is against the sender, so that never
-// more passes than said.
-func newMeter(units, burst uint64) meter {
+// newMeter is for units a second, whose time is a multiple of grain, and a burst of units. Rounding is against the sender, so that never more passes than said, but for a tick's worth
+// once; a frame as long as the burst passes.
+func newMeter(units, burst, grain uint64) meter {
 	if units == 0 {
 		return meter{}
 	}
@@ -41,25 +41,38 @@ func newMeter(units, burst uint64) meter {
 	if rest > 0 {
 		q++
 	}
-	hi, lo = bits.Mul64(burst, second)
-	if hi >= units {
-		hi, lo = 0, 1<<62 // years
-	} else {
-		lo, _ = bits.Div64(hi, lo, units)
-	}
-	return meter{unit: q, burst: min(lo, 1<<62)}
+	m := meter{unit: (q + grain - 1) / grain * grain}
+	m.burst = min(m.cost(burst), 1<<62) // years
+	return m
 }
 
-// ofBits is the meter of a rate of bytes.
+// cost is the time that n units take, in ticks, rounded up.
+func (m *meter) cost(n uint64) uint64 {
+	hi, lo := bits.Mul64(n, m.unit)
+	if hi >= 1<<15 {
+		return 1 << 63
+	}
+	c := hi<<48 | lo>>16
+	if lo&0xffff != 0 {
+		c++
+	}
+	return c
+}
+
+// meter is that of a rate of bytes.
 func (r Rate) meter() meter {
 	if r.Bits == 0 {
 		return meter{}
 	}
 	// A byte takes eight times as long as a bit.
-	m := newMeter(r.Bits, 8*r.Burst)
+	m := newMeter(r.Bits, 0, 1)
 	m.unit *= 8
+	m.burst = min(m.cost(r.Burst), 1<<62)
 	return m
 }
+
+// frames is the meter of a limit of frames a second, and as many at once.
+func frames(n uint32) meter { return newMeter(uint64(n), uint64(n), 1<<16) }
 
 // bucket is the state: the time at which it will be full again. Any number of workers take from it.
 type bucket struct{ full atomic.Uint64 }
@@ -67,11 +80,7 @@ type bucket struct{ full atomic.Uint64 }
 // take takes n units at a time in nanoseconds, all or none.
 func (b *bucket) take(m *meter, n uint32, now int64) bool {
 	t := uint64(now) << tickShift
-	hi, lo := bits.Mul64(uint64(n), m.unit)
-	cost := hi<<48 | lo>>16
-	if lo&0xffff != 0 {
-		cost++
-	}
+	cost := m.cost(uint64(n))
 	for {
 		full := b.full.Load()
 		wait := full - t

@@ -46,7 +46,7 @@ func TestBucketNeverLetsMoreThrough(t *testing.T) {
 						sum += uint64(got[i].bytes)
 						// sum*8e9 <= burst*8e9 + bits*t, all integers.
 						have := new(big.Int).Mul(new(big.Int).SetUint64(sum-min(sum, r.Burst)), big.NewInt(8e9))
-						may := new(big.Int).Mul(new(big.Int).SetUint64(r.Bits), big.NewInt(got[i].at-got[from].at))
+						may := new(big.Int).Mul(new(big.Int).SetUint64(r.Bits), big.NewInt(got[i].at-got[from].at+1))
 						if have.Cmp(may) > 0 {
 							t.Fatalf("%d bytes in %d ns from frame %d on", sum, got[i].at-got[from].at, from)
 						}

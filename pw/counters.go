@@ -19,6 +19,9 @@ type Counters struct {
 	RxCookie         [2]uint64 // frames accepted by the first and by the second rx cookie
 	RxOAM            uint64    // dropped for the V bit
 	RxFragments      uint64    // dropped for the B or E bit
+	TxRateDiscards   uint64    // dropped for Limits.Tx
+	RxRateDiscards   uint64    // dropped for Limits.Rx
+	RxStormDiscards  uint64    // dropped for a limit of broadcast, multicast or unknown unicast
 	RxECNDiscards    uint64    // dropped for congestion that the packet inside cannot tell of
 	SublayerBits     uint64    // accepted with reserved bits set in the sublayer
 	Suspect          uint64    // frames that look as if the peer's settings were different; see Suspicion
@@ -83,6 +86,9 @@ func (c *Counters) add(o *Counters) {
 	c.RxCookie[1] += o.RxCookie[1]
 	c.RxOAM += o.RxOAM
 	c.RxFragments += o.RxFragments
+	c.TxRateDiscards += o.TxRateDiscards
+	c.RxRateDiscards += o.RxRateDiscards
+	c.RxStormDiscards += o.RxStormDiscards
 	c.RxECNDiscards += o.RxECNDiscards
 	c.SublayerBits += o.SublayerBits
 	c.Suspect += o.Suspect

@@ -111,6 +111,7 @@ func (w *world) randomSession() SessionSpec {
 		Sublayer: l2tp.Sublayer(rng.IntN(2)),
 		Type:     pick(rng, l2tp.PWEth, l2tp.PWEthVLAN),
 		Marking:  w.randomMarking(),
+		Limits:   w.randomLimits(),
 		AC:       Attachment{Port: uint16(1 + rng.IntN(worldPorts-1)), STPID: pick[uint16](rng, 0, 0x9100)},
 	}
 	n := pick(rng, 0, 4, 8)
@@ -164,6 +165,7 @@ func (w *world) addSession() {
 		w.key(&spec)
 	}
 	if id, err := w.table.AddSession(spec); err == nil {
+		w.drain(id)
 		w.sessions = append(w.sessions, id)
 		w.ref.sessions[id] = spec
 	}
@@ -193,6 +195,7 @@ func (w *world) change() {
 				w.key(&spec)
 			}
 			if w.table.SetSession(id, spec) == nil {
+				w.drain(id)
 				w.ref.sessions[id] = spec
 			}
 		}
@@ -222,6 +225,12 @@ func (w *world) customer(id SessionID) []byte {
 		return w.pppoeFrame(&s)
 	}
 	frame := []byte{2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 1, 2}
+	switch rng.IntN(16) {
+	case 0:
+		copy(frame, "\xff\xff\xff\xff\xff\xff")
+	case 1:
+		frame[0] = 0x33
+	}
 	if id != 0 && rng.IntN(8) > 0 {
 		s := w.ref.sessions[id]
 		pcp := uint16(rng.IntN(16)) << 12

@@ -39,6 +39,8 @@ const (
 	DropUnnumbered
 	DropOld
 	DropECN
+	DropPoliced
+	DropStorm
 	DropOffset
 	DropRuntInner
 	DropNoAC
@@ -86,6 +88,8 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropOld:              {"old", "The packet's sequence number is that of one that has come already, or whose turn is over."},
 	DropECN:              {"ecn", "The outer header tells of congestion, and the packet inside could not tell it on (RFC 6040)."},
 	DropOffset:           {"offset", "The L2TPv2 header, with the padding that its offset tells, is longer than the packet."},
+	DropPoliced:          {"policed", "The session's rate in this direction is exceeded."},
+	DropStorm:            {"storm", "The session's limit of broadcast, multicast or unknown unicast frames is exceeded."},
 	DropRuntInner:        {"runt_inner", "The frame inside is shorter than an Ethernet header, or an empty one of PPP."},
 	DropNoAC:             {"no_ac", "The session has no attachment circuit at present."},
 	DropVLANMissing:      {"vlan_missing", "The frame inside has no VLAN tag where the session wants one."},

@@ -162,6 +162,23 @@ func dropCases(t testing.TB) []dropCase {
 			s.Marking.ECN = true
 			x.SetSession(1, s)
 		}},
+		{why: DropPoliced, name: "from a customer", port: 1, frame: inner, change: func(x *Table) {
+			s, _ := x.Session(1)
+			s.Limits.Tx = Rate{Bits: 1, Burst: 1}
+			x.SetSession(1, s)
+		}},
+		{why: DropPoliced, name: "to a customer", port: 0, frame: a, change: func(x *Table) {
+			s, _ := x.Session(1)
+			s.Limits.Rx = Rate{Bits: 1, Burst: 1}
+			x.SetSession(1, s)
+		}},
+		{why: DropStorm, name: "broadcast", port: 0, frame: patch(a, sublayer+4, 255, 255, 255, 255, 255, 255), change: func(x *Table) {
+			s, _ := x.Session(1)
+			s.Limits.Broadcast = 1
+			x.SetSession(1, s)
+			l := x.extraOf(1).limits
+			l.broadcastFull.take(&l.broadcast, 1, 1)
+		}},
 		{why: DropRuntInner, name: "of 13 bytes", port: 0, frame: patch(a[:sublayer+4+13], 16, 0, 20+16+13)},
 		{why: DropNoAC, name: "detached", port: 0, frame: a, change: func(x *Table) {
 			s, _ := x.Session(1)

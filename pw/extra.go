@@ -22,13 +22,15 @@ type extra struct {
 	marking Marking
 	marked  bool // there is anything in marking
 
+	limits *limiter // nil: none
+
 	ppp     l2tp.PWType // as SessionSpec.Type, if it is one of PPP
 	circuit *circuit    // nil: Ethernet, or none
 }
 
 // wanted tells whether there is anything in it.
 func (e *extra) wanted() bool {
-	return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked || e.ppp != 0
+	return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked || e.ppp != 0 || e.limits != nil
 }
 
 var noExtra extra
@@ -43,6 +45,7 @@ func (e extra) with(spec *SessionSpec, t *tunnel) extra {
 	}
 	e.seq = spec.Sequence.numbering(e.seq, mask)
 	e.marking, e.marked = spec.Marking, spec.Marking.wanted()
+	e.limits = spec.Limits.limiting(e.limits)
 	e.ppp, e.circuit = 0, newCircuit(spec)
 	if isPPP(spec.Type) {
 		e.ppp = spec.Type
@@ -57,6 +60,9 @@ func (e *extra) addTo(spec *SessionSpec) {
 		spec.Sequence = e.seq.Sequence
 	}
 	spec.Marking = e.marking
+	if e.limits != nil {
+		spec.Limits = e.limits.Limits
+	}
 	if e.ppp != 0 {
 		spec.Type = e.ppp
 	}
@@ -180,6 +186,15 @@ func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 			return
 		}
 	}
+	if e.limits != nil {
+		b := bytesOf(mem, fr)
+		if why := e.limits.admitTx(b, d.innerLen(b), e.ppp == 0, &f.table.seeds, now); why != dropNone {
+			f.counters.at(d.slot).txErrors.add(1)
+			f.extraCounters.at(d.slot).txRate.add(1)
+			f.drop(fr, why)
+			return
+		}
+	}
 	if e.mss != 0 {
 		f.clampFor(bytesOf(mem, fr), d, e)
 	}
@@ -252,8 +267,13 @@ func (f *Forwarder) lose(fr *Frame, d *session, c *sessionCounters, bytes uint32
 	c.rxPackets.add(1)
 	c.rxBytes.add(uint64(bytes))
 	c.rxErrors.add(1)
-	if why == DropECN {
-		f.extraCounters.at(d.slot).rxECN.add(1)
+	switch x := f.extraCounters.at(d.slot); why {
+	case DropECN:
+		x.rxECN.add(1)
+	case DropPoliced:
+		x.rxRate.add(1)
+	case DropStorm:
+		x.rxStorm.add(1)
 	}
 	f.drop(fr, why)
 }
@@ -263,6 +283,11 @@ func (f *Forwarder) onward(mem []byte, fr *Frame, d *session, e *extra, now int6
 	if e.ppp != 0 {
 		if trimPPP(mem, fr); fr.Len == 0 {
 			return DropRuntInner
+		}
+	}
+	if e.limits != nil {
+		if why := e.limits.admitRx(bytesOf(mem, fr), e.ppp == 0, &f.table.seeds, now); why != dropNone {
+			return why
 		}
 	}
 	if e.mss != 0 {

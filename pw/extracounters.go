@@ -3,8 +3,8 @@ package pw
 // extraCounters are one worker's counts for one session slot that only a session with an extra has:
 // a cache line, in chunks that are there where one is.
 type extraCounters struct {
-	rxECN counter
-	_     [7]counter
+	rxECN, txRate, rxRate, rxStorm counter
+	_                              [4]counter
 }
 
 // addExtra sums one worker's counts of a slot into c.
@@ -14,6 +14,9 @@ func (f *Forwarder) addExtra(slot uint32, c *Counters) {
 	}
 	s := f.extraCounters.at(slot)
 	c.RxECNDiscards += s.rxECN.load()
+	c.TxRateDiscards += s.txRate.load()
+	c.RxRateDiscards += s.rxRate.load()
+	c.RxStormDiscards += s.rxStorm.load()
 }
 
 // zeroExtra may be called only while no worker can reach the slot.
@@ -22,5 +25,7 @@ func (f *Forwarder) zeroExtra(slot uint32) {
 		return
 	}
 	s := f.extraCounters.at(slot)
-	s.rxECN.store(0)
+	for _, c := range []*counter{&s.rxECN, &s.txRate, &s.rxRate, &s.rxStorm} {
+		c.store(0)
+	}
 }

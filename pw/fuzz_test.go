@@ -106,6 +106,7 @@ func FuzzPair(f *testing.F) {
 		tun := w.randomTunnel()
 		w.ref = &reference{tunnels: map[TunnelID]refTunnel{1: {TunnelSpec: tun}}}
 		s := w.randomSession()
+		s.Limits = Limits{}
 		if tun.Keyed {
 			w.key(&s)
 		}

@@ -35,8 +35,13 @@ func (s *SessionSpec) checkKeyed(t *tunnel) error {
 }
 
 // spreadTag is what the worker of a packet follows from: that of a keyed tunnel's session is the same for
-// every session id.
+// every session id, and that of one over UDP for every port of the peer.
 func (t *Table) spreadTag(b []byte, l *lookup) uint32 {
+	if l.class.udp() {
+		fl := flowOf(b, l)
+		fl.ports &^= peerPortMask
+		return t.seeds.tag(&fl, l.sid)
+	}
 	if l.class != classIP6 || t.keyed.Load() == 0 {
 		return l.tag
 	}

@@ -78,7 +78,11 @@ func (r *reference) deliverPPP(s *SessionSpec, frame []byte, o outcome) outcome 
 	if len(frame) >= 2 && frame[0] == 0xff && frame[1] == 3 {
 		frame = frame[2:]
 	}
+	why, delta := s.refLimits(frame)
 	switch mtu := r.ports[s.AC.Port].MTU; {
+	case why != dropNone:
+		o.why = why
+		o.delta.add(&delta)
 	case len(frame) == 0:
 		o.why = DropRuntInner
 	case s.AC.Port == NoPort:

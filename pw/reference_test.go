@@ -150,6 +150,11 @@ func (r *reference) encap(id SessionID, s *SessionSpec, room int, frame []byte) 
 		room += len(frame) - len(h) + 6 - 2
 		frame = ppp
 	}
+	if s.Limits.Tx == shutRate {
+		o := fail(DropPoliced)
+		o.delta.TxRateDiscards = 1
+		return o
+	}
 	if room < encapRoom {
 		return fail(DropHeadroom)
 	}
@@ -503,6 +508,11 @@ func (r *reference) deliver(id SessionID, s *SessionSpec, m []byte, bytes uint64
 	}
 	if isPPP(s.Type) {
 		return r.deliverPPP(s, frame, o)
+	}
+	if why, delta := s.refLimits(frame); why != dropNone {
+		o.why = why
+		o.delta.add(&delta)
+		return o
 	}
 	if len(frame) < 14 {
 		o.why = DropRuntInner

@@ -40,8 +40,8 @@ type TunnelSpec struct {
 	// IPv4 always accepts 0.
 	UDPZeroChecksumRx bool
 
-	// AnyPeerPort takes UDP packets from any source port of the peer's address. Frames of one session
-	// may then come to several workers. Peer's port is where we send to.
+	// AnyPeerPort takes UDP packets from any source port of the peer's address. Peer's port is where we
+	// send to.
 	AnyPeerPort bool
 
 	// Keyed makes both addresses all that names the tunnel's one session (RFC 8159): over IPv6 without
@@ -68,6 +68,7 @@ type SessionSpec struct {
 	Oversize      Oversize
 	Sequence      Sequence
 	Marking       Marking
+	Limits        Limits
 	MSS           int // most that a TCP SYN inside may announce; MSSByPath: what the path leaves; 0: anything
 }
 
@@ -228,6 +229,9 @@ func (s *SessionSpec) check() error {
 		return err
 	}
 	if err := s.Marking.check(); err != nil {
+		return err
+	}
+	if err := s.Limits.check(); err != nil {
 		return err
 	}
 	return s.AC.check()

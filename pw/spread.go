@@ -12,8 +12,8 @@ const stay = ^uint8(0)
 
 // Spread sets to[i], for each frame of in, to the worker, of workers (at most 255), that is to
 // process it, or to 255 where the frame is not understood. Frames of one direction of a session
-// get the same answer from every Forwarder of the table: those to decapsulate by addresses, ports
-// and session id, those to encapsulate by port and tags, as the session names them. An answer
+// get the same answer from every Forwarder of the table: those to decapsulate by addresses, our
+// port and session id, those to encapsulate by port and tags, as the session names them. An answer
 // changes with the number of workers and, for some sessions of a port, when sessions that take all
 // VLANs, ranges or pairs come to that port or go.
 func (f *Forwarder) Spread(mem []byte, in []Frame, workers int, to []uint8) {
@@ -93,7 +93,7 @@ func (s *seeds) spreadRow(mem []byte, in []Frame, n uint64, to []uint8) int {
 			if h[43]&0x0f == 2 { // the session id is elsewhere in L2TPv2
 				break
 			}
-			ports, sid, seed = binary.LittleEndian.Uint32(h[34:]), binary.BigEndian.Uint32(h[46:]), s2
+			ports, sid, seed = binary.LittleEndian.Uint32(h[34:])&^peerPortMask, binary.BigEndian.Uint32(h[46:]), s2
 		} else if h[23] != l2tp.ProtoL2TP {
 			break
 		}

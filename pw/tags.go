@@ -67,14 +67,28 @@ func (d *session) tagOp() uint8 { return d.decapOp &^ opExtra }
 
 const pcpMask = 0xf000 // PCP and DEI
 
+// pops tells how many tags retagEncap takes off a frame.
+func (d *session) pops(b []byte) int {
+	if d.encapOp&encapPopPriority != 0 && len(b) >= l2tp.EthernetLen+l2tp.TagLen && l2tp.IsTPID(l2tp.Ethernet(b).Type()) {
+		return 1
+	}
+	return int(d.encapOp & encapPops)
+}
+
+// innerLen is how long a frame of the session will be inside the pseudowire.
+func (d *session) innerLen(b []byte) uint32 {
+	n := len(b) - l2tp.TagLen*d.pops(b)
+	if d.encapOp&encapPush != 0 {
+		n += l2tp.TagLen
+	}
+	return uint32(n)
+}
+
 // retagEncap changes the tags of the frame of n bytes at addr, which is the session's, and returns
 // where it is then. It writes up to four bytes before the frame.
 func retagEncap(mem []byte, addr uint64, n uint32, d *session) (uint64, uint32) {
 	b := mem[addr : addr+uint64(n)]
-	pops := int(d.encapOp & encapPops)
-	if d.encapOp&encapPopPriority != 0 && len(b) >= l2tp.EthernetLen+l2tp.TagLen && l2tp.IsTPID(l2tp.Ethernet(b).Type()) {
-		pops = 1
-	}
+	pops := d.pops(b)
 	var tci uint16
 	if pops > 0 {
 		tci = binary.BigEndian.Uint16(b[14:]) & pcpMask
