@@ -2,6 +2,7 @@ package pw
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"xwire/l2tp"
@@ -94,11 +95,9 @@ func TestRateCountsTheFrameInside(t *testing.T) {
 	spec.AC.VLAN, spec.AC.PW = VLANMatch{Kind: VLANQinQ, Lo: 5, C: 6}, PWTags{Kind: PWVID, VID: 7}
 	must(0, near.table.SetSession(1, spec))(t)
 	frame := customer(0x0800, tag(0x88a8, 5), tag(0x8100, 6))
-	fits, long := frame[:104], frame[:min(len(frame), 104)]
-	if len(frame) < 104 {
-		fits = append(frame, make([]byte, 104-len(frame))...)
-	}
-	long = append(append([]byte(nil), fits...), 0)
+	const outside = 100 + l2tp.TagLen // two tags become one
+	fits := append(frame, make([]byte, outside)...)[:outside]
+	long := append(slices.Clone(fits), 0)
 	if near.at(1e15, 1, long) {
 		t.Error("101 bytes inside passed a burst of 100")
 	}
