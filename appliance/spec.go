@@ -42,7 +42,7 @@ func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment) pw.SessionS
 	return pw.SessionSpec{
 		Marking: marking(c, ac),
 		Tunnel:  t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
-		Sublayer: c.L2Spec, Type: c.Pseudowire, AC: ac, Oversize: oversize(c.Oversize), MSS: int(c.MSSClamp),
+		Sublayer: c.L2Spec, Type: c.Pseudowire, AC: ac, Oversize: oversize(c.Oversize), AnswerTooBig: c.AnswerTooBig, MSS: int(c.MSSClamp),
 		Sequence: sequence(&c.Sequence),
 	}
 }

@@ -127,6 +127,9 @@ func (s *Session) entries(put entries) {
 	if s.Oversize != OversizeFragment {
 		put("oversize", s.Oversize.String())
 	}
+	if s.AnswerTooBig {
+		put("icmp_too_big", true)
+	}
 	switch {
 	case s.MSSClamp == MSSByPath:
 		put("mss_clamp", true)

@@ -11,6 +11,7 @@ func TestSizeKeys(t *testing.T) {
 		keys     string
 		oversize Oversize
 		mss      int32
+		answer   bool
 		wrong    string
 	}{
 		{keys: `oversize = "fragment"`, oversize: OversizeFragment},
@@ -20,6 +21,8 @@ func TestSizeKeys(t *testing.T) {
 		{keys: "mss_clamp = true", mss: MSSByPath},
 		{keys: "mss_clamp = false"},
 		{keys: "mss_clamp = 1300", mss: 1300},
+		{keys: "icmp_too_big = true", answer: true},
+		{keys: `icmp_too_big = 1`, wrong: "icmp_too_big"},
 		{keys: `mss_clamp = 100`, wrong: "mss_clamp"},
 		{keys: `mss_clamp = "yes"`, wrong: "mss_clamp"},
 	} {
@@ -35,7 +38,7 @@ func TestSizeKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 { // as it is, then as it is saved
-				if s := cfg.Tunnels[0].Sessions[0]; s.Oversize != tt.oversize || s.MSSClamp != tt.mss {
+				if s := cfg.Tunnels[0].Sessions[0]; s.Oversize != tt.oversize || s.MSSClamp != tt.mss || s.AnswerTooBig != tt.answer {
 					t.Errorf("oversize %v, MSS %d, want %v, %d", s.Oversize, s.MSSClamp, tt.oversize, tt.mss)
 				}
 				var b strings.Builder

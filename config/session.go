@@ -25,6 +25,7 @@ type Session struct {
 	RxCookieCount uint8
 	L2Spec        l2tp.Sublayer
 	Oversize      Oversize
+	AnswerTooBig  bool
 	Sequence      Sequence
 	Marking       Marking
 	MSSClamp      int32 // largest MSS; MSSByPath: what fits the path; 0: anything
@@ -98,6 +99,10 @@ func (s *Session) set(r *reader, key string, v any) {
 	case "oversize":
 		if i, ok := r.enum(key, v, oversizes[:]...); ok {
 			s.Oversize = Oversize(i)
+		}
+	case "icmp_too_big":
+		if b, ok := r.boolean(key, v); ok {
+			s.AnswerTooBig = b
 		}
 	case "mss_clamp":
 		s.MSSClamp = r.mssClamp(key, v)

@@ -59,7 +59,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropNoAttachment:     {"no_attachment", "No session is attached to this port and VLAN, and the port is no core port."},
 	DropHeadroom:         {"headroom", "There is no room before the frame for the outer headers."},
 	DropNoNextHop:        {"no_next_hop", "The tunnel has no route, or its next hop's address is not resolved."},
-	DropOversize:         {"oversize", "The encapsulated packet would be larger than the path's MTU, and the session wants it dropped or there was no free frame for fragments."},
+	DropOversize:         {"oversize", "The encapsulated packet would be larger than the path's MTU, and the session wants it dropped, its sender is told so, or there was no free frame for fragments."},
 	DropNotIP:            {"not_ip", "A frame on a core port is neither IPv4 nor IPv6."},
 	DropIPHeader:         {"ip_header", "The IP header's version or header length is wrong."},
 	DropIPOptions:        {"ip_options", "The outer packet has IPv4 options or IPv6 extension headers."},

@@ -268,6 +268,11 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	}
 	l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n
 	oversize := l3len > h.mtu
+	if oversize && e.answers && e.ppp == 0 && f.answer(mem, fr, addr, n, d, h.mtu-min(h.mtu, l3len-n)) {
+		c.txErrors.add(1)
+		f.drop(fr, DropOversize)
+		return
+	}
 	if oversize && d.oversize != OversizeFragment || l3len > maxMTU {
 		c.txErrors.add(1)
 		f.drop(fr, DropOversize)

@@ -19,6 +19,8 @@ type extra struct {
 	mss    int    // as SessionSpec.MSS
 	seq    *sequence
 
+	answers bool // as SessionSpec.AnswerTooBig
+
 	marking Marking
 	marked  bool // there is anything in marking
 
@@ -30,7 +32,7 @@ type extra struct {
 
 // wanted tells whether there is anything in it.
 func (e *extra) wanted() bool {
-	return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked || e.ppp != 0 || e.limits != nil
+	return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked || e.ppp != 0 || e.limits != nil || e.answers
 }
 
 var noExtra extra
@@ -38,7 +40,7 @@ var noExtra extra
 // with is what a session of the tunnel has that is set to spec: e is what it had, and what state it points to
 // goes on.
 func (e extra) with(spec *SessionSpec, t *tunnel) extra {
-	e.mss = spec.MSS
+	e.mss, e.answers = spec.MSS, spec.AnswerTooBig
 	mask := uint32(numberMask)
 	if t.class.v2() {
 		mask = numberMaskV2
@@ -55,7 +57,7 @@ func (e extra) with(spec *SessionSpec, t *tunnel) extra {
 
 // addTo writes to a session's spec what with read of it.
 func (e *extra) addTo(spec *SessionSpec) {
-	spec.MSS = e.mss
+	spec.MSS, spec.AnswerTooBig = e.mss, e.answers
 	if e.seq != nil {
 		spec.Sequence = e.seq.Sequence
 	}

@@ -55,6 +55,9 @@ type Forwarder struct {
 
 	reassembly *reassembly // nil: outer fragments are dropped
 
+	now     int64 // of Process
+	answers [256]allowance
+
 	spare  []uint64 // free chunks to make frames in
 	made   []madeFrame
 	woven  []Frame
@@ -127,6 +130,7 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 // Frames of one session keep their order.
 func (f *Forwarder) Process(mem []byte, in []Frame, now int64, out []Frame) []Frame {
 	f.epoch.enter()
+	f.now = now
 	if gen := f.table.gen.Load(); gen != f.gen {
 		f.gen = gen
 		f.encapStreak.in, f.decapStreak.in, f.outer.tunnel = noPort, noPort, 0

@@ -70,6 +70,10 @@ type SessionSpec struct {
 	Marking       Marking
 	Limits        Limits
 	MSS           int // most that a TCP SYN inside may announce; MSSByPath: what the path leaves; 0: anything
+
+	// AnswerTooBig drops an IPv4 packet with "don't fragment", or one of IPv6, that is too large for the
+	// path, and tells its sender by ICMP. All else is as Oversize says.
+	AnswerTooBig bool
 }
 
 // Attachment is the customer's side of a session.

@@ -2,6 +2,9 @@ package scenarios
 
 import (
 	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,5 +134,40 @@ func TestJumbo(t *testing.T) {
 		if r := sink.Wait(t.Context(), 40, time.Second); r.Received != 40 || r.Torn+r.Duplicates != 0 {
 			t.Errorf("from site %d: sent 40, %v", from, r)
 		}
+	}
+}
+
+// TestAnswerTooBig has the customers' own stacks learn what fits, by the answer that xwire gives in the
+// name of the other one; what may be fragmented goes on in outer fragments.
+func TestAnswerTooBig(t *testing.T) {
+	w := pair(t, shape{CoreMTU: 1500})
+	ip := siteAddr
+	six := [2]netip.Addr{netip.MustParseAddr("2001:db8:77::1"), netip.MustParseAddr("2001:db8:77::2")}
+	for i := range w.boxes {
+		must(t, w.sites[i].SetSysctl("net/ipv6/conf/eth0/disable_ipv6", "0"))
+		must(t, w.sites[i].AddAddr("eth0", netip.PrefixFrom(six[i], 64)))
+		w.start(t, i, pairConfig(i)+"icmp_too_big = true\n")
+	}
+	const fits = 1500 - 20 - 4 - 14
+	w.carries(t, "small packets")
+	// The first packet has no answer but that of xwire.
+	for i, addr := range []netip.Addr{ip[1], six[1]} {
+		headers := []int{28, 48}[i]
+		r, err := w.sites[0].Ping(t.Context(), addr, lab.PingConfig{Count: 2, Size: 1500 - headers, DontFragment: true, Timeout: 300 * time.Millisecond})
+		if err == nil && r.Received != 0 {
+			t.Errorf("ping %v of 1500 bytes: %+v", addr, r)
+		}
+		out, err := w.sites[0].Command("ip", "route", "get", addr.String())
+		if must(t, err); !strings.Contains(string(out), fmt.Sprintf("mtu %d", fits)) {
+			t.Errorf("the customer's path MTU to %v is not %d: %s", addr, fits, out)
+		}
+		lossless(t, "packets that fit", w.sites[0], addr, lab.PingConfig{Count: 3, Size: fits - headers, DontFragment: true})
+	}
+	r, err := lab.Transfer(t.Context(), w.sites[1], w.sites[0], ip[0], lab.TransferConfig{Bytes: 1 << 20})
+	if err != nil || !r.Whole() {
+		t.Errorf("transfer: %+v, %v", r, err)
+	}
+	for i := range w.boxes {
+		balanced(t, w.boxes[i])
 	}
 }
