@@ -22,6 +22,7 @@ import (
 	"xwire/appliance/nexthop"
 	"xwire/appliance/trunk"
 	"xwire/config"
+	"xwire/l2tp"
 	"xwire/pw"
 	"xwire/rings"
 	"xwire/rings/steer"
@@ -68,7 +69,8 @@ type Appliance struct {
 	ports     []*port   // by index
 	tunnels   []*tunnel // in the order of the configuration
 	byName    map[string]*tunnel
-	count     int // sessions of all tunnels
+	clients   map[string]l2tp.MAC // addresses of the local interfaces of PPP sessions, by name
+	count     int                 // sessions of all tunnels
 	targets   map[nexthop.Key]*target
 	resized   map[*target]bool // their routes' MTU has changed, their local interfaces' not yet
 	lost      map[string]bool  // local interfaces that have gone, by name
@@ -89,7 +91,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg,
-		byName: make(map[string]*tunnel), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
+		byName: make(map[string]*tunnel), clients: make(map[string]l2tp.MAC), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	if a.settings.Control == "" {
 		a.settings.Control = api.DefaultSocket

@@ -2,8 +2,6 @@ package appliance
 
 import (
 	"github.com/vishvananda/netlink"
-
-	"xwire/l2tp"
 )
 
 // resize is one local interface whose route has another MTU now.
@@ -44,7 +42,7 @@ func (a *Appliance) resizes() (list []resize) {
 		if !c.Local() || c.MTU != 0 {
 			continue
 		}
-		mtu := min(l2tp.EthMTU(s.tunnel.target.hop.MTU, s.tunnel.IP6(), s.tunnel.Encap, c.TxCookie.Len(), c.L2Spec), a.trunkMTU)
+		mtu := min(c.InterfaceMTU(&s.tunnel.Tunnel, s.tunnel.target.hop.MTU), a.trunkMTU)
 		if mtu != int(s.mtu) {
 			list = append(list, resize{s.ifname(), int(s.mtu), mtu})
 			s.mtu = uint16(mtu)

@@ -3,6 +3,7 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"xwire/appliance/trunk"
 	"xwire/config"
+	"xwire/l2tp"
 	"xwire/rings"
 )
 
@@ -108,7 +110,7 @@ func (a *Appliance) bindLocals(cfg *config.Config) (map[string]bound, error) {
 		return bindings, a.noTrunk
 	}
 	var want []trunk.Interface
-	mtus := make(map[string]int)
+	mtus, pppoe := make(map[string]int), make(map[string]bool)
 	for i := range cfg.Tunnels {
 		c := &cfg.Tunnels[i]
 		for j := range c.Sessions {
@@ -117,7 +119,7 @@ func (a *Appliance) bindLocals(cfg *config.Config) (map[string]bound, error) {
 				continue
 			}
 			mtu := a.localMTU(c, s)
-			mtus[s.InterfaceName] = mtu
+			mtus[s.InterfaceName], pppoe[s.InterfaceName] = mtu, s.PPP()
 			want = append(want, trunk.Interface{Name: s.InterfaceName, Session: c.Name + "/" + s.Name, MTU: mtu, KeepMTU: s.MTU == 0})
 		}
 	}
@@ -130,6 +132,9 @@ func (a *Appliance) bindLocals(cfg *config.Config) (map[string]bound, error) {
 	}
 	for _, b := range made {
 		bindings[b.Name] = bound{Binding: b, MTU: mtus[b.Name]}
+		if mac, err := net.ParseMAC(b.MAC); err == nil && pppoe[b.Name] {
+			a.clients[b.Name] = l2tp.MAC(mac)
+		}
 	}
 	return bindings, err
 }

@@ -35,6 +35,7 @@ type port struct {
 	trunk  bool
 	rules  steer.PortRules
 	vlans  []tags
+	pppoes []steer.PPPoE
 	opened *opened
 	reason string            // why it is not open, or not up
 	retry  time.Time         // not before
@@ -96,6 +97,10 @@ func (a *Appliance) addPort(p *port) *port {
 
 // attach notes which frames of the port are a session's.
 func (p *port) attach(s *config.Session) {
+	if s.PPP() {
+		p.pppoes = append(p.pppoes, steerPPPoE(s))
+		return
+	}
 	switch v := s.VLAN; v.Kind {
 	case config.VLANAll:
 		p.rules.Whole = true
@@ -111,7 +116,9 @@ func (p *port) attach(s *config.Session) {
 }
 
 // access tells whether attachment circuits lie on the port.
-func (p *port) access() bool { return p.rules.Whole || p.rules.Untagged || len(p.vlans) > 0 }
+func (p *port) access() bool {
+	return p.rules.Whole || p.rules.Untagged || len(p.vlans)+len(p.pppoes) > 0
+}
 
 func (p *port) mayZeroCopy() bool { return p.Mode == config.ModeAuto || p.Mode == config.ModeZeroCopy }
 
@@ -247,6 +254,11 @@ func (a *Appliance) attachProgram(p *port) (err error) {
 			return fmt.Errorf("steer VLAN %d.%d of %s: %w", v.outer, v.inner, p.Interface, err)
 		}
 	}
+	for _, c := range p.pppoes {
+		if err := o.program.AddPPPoE(c); err != nil {
+			return fmt.Errorf("steer %s: %w", p.Interface, err)
+		}
+	}
 	return nil
 }
 
@@ -333,5 +345,5 @@ func (a *Appliance) tellPorts() {
 
 // spec is what the table must know of the port.
 func (p *port) spec() pw.PortSpec {
-	return pw.PortSpec{Core: p.rules.Core, MTU: p.opened.info.MTU}
+	return pw.PortSpec{Core: p.rules.Core, MTU: p.opened.info.MTU, MAC: p.opened.info.MAC}
 }

@@ -194,7 +194,7 @@ func (a *Appliance) standSession(s *session, c *config.Session) {
 	}
 	ac, err := a.attachment(s, c)
 	if err == nil {
-		s.id, err = a.addSession(&s.tunnel.Tunnel, sessionSpec(s.tunnel.id, c, ac))
+		s.id, err = a.addSession(&s.tunnel.Tunnel, sessionSpec(s.tunnel.id, c, ac, a.clients[c.InterfaceName]))
 	}
 	if err != nil {
 		s.wait(err.Error())

@@ -27,6 +27,9 @@ func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
 	if c.Encap == l2tp.EncapIP {
 		s.Local, s.Peer = netip.AddrPortFrom(c.Local.Addr(), 0), netip.AddrPortFrom(c.Peer.Addr(), 0)
 	}
+	if c.Version == 2 {
+		s.TID, s.PTID = uint16(c.TID), uint16(c.PTID)
+	}
 	s.TTL, s.TOS, s.DF = c.TTL, c.TOS, c.DF && c.Peer.Addr().Is4()
 	s.AnyPeerPort = c.AnyPeerPort && c.Encap == l2tp.EncapUDP
 	if c.Peer.Addr().Is4() {
@@ -38,13 +41,33 @@ func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
 }
 
 // sessionSpec is a session of a tunnel of the table, with the attachment circuit that was found for it.
-func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment) pw.SessionSpec {
+// local is the address of its local interface, if it has one.
+func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment, local l2tp.MAC) pw.SessionSpec {
 	return pw.SessionSpec{
+		PPPoE:   pppoe(c, local),
 		Marking: marking(c, ac),
 		Tunnel:  t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
 		Sublayer: c.L2Spec, Type: c.Pseudowire, AC: ac, Oversize: oversize(c.Oversize), AnswerTooBig: c.AnswerTooBig, MSS: int(c.MSSClamp),
 		Sequence: sequence(&c.Sequence),
 	}
+}
+
+// pppoe is the PPPoE session of a PPP pseudowire. On a local interface we are the client.
+func pppoe(c *config.Session, local l2tp.MAC) pw.PPPoE {
+	p := pw.PPPoE{SessionID: c.PPPoESession, Peer: c.PPPoEPeer}
+	if c.Local() && c.PPPoESession != 0 {
+		p.Own, p.Peer = c.PPPoEPeer, local
+	}
+	return p
+}
+
+// steerPPPoE is the same as the steering program of a port knows it.
+func steerPPPoE(c *config.Session) steer.PPPoE {
+	p := steer.PPPoE{S: c.VLAN.Lo, C: steer.AnyVLAN, Session: c.PPPoESession}
+	if c.VLAN.Kind == config.VLANQinQ {
+		p.C = c.VLAN.C
+	}
+	return p
 }
 
 // portAttachment places a session on a port, whose S-tags have the identifier stpid.
@@ -59,7 +82,7 @@ func localAttachment(svlan, cvlan uint16, s *config.Session, trunkPort uint16) p
 	if svlan != 0 {
 		ac.VLAN = pw.VLANMatch{Kind: pw.VLANQinQ, Lo: svlan, C: cvlan}
 	}
-	if ac.PW.Kind == pw.PWKeep {
+	if ac.PW.Kind == pw.PWKeep && !s.PPP() {
 		ac.PW = pw.PWTags{Kind: pw.PWNone}
 	}
 	return ac

@@ -55,7 +55,7 @@ func (a *Appliance) Tunnels() []api.Tunnel {
 func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	v := api.Tunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, TunnelID: t.TID, PeerTunnel: t.PTID, VRF: t.VRF,
-		Version: "l2tpv3", Keyed: t.Keyed, Unknown: t.Unknown.String(), Encap: t.Encap.String(), Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(),
+		Version: fmt.Sprintf("l2tpv%d", t.Version), Keyed: t.Keyed, Unknown: t.Unknown.String(), Encap: t.Encap.String(), Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(),
 		SessionCount: len(t.sessions), Origin: origin(t.api), State: "disabled", OnDown: t.OnDown.String(), NextHop: api.NextHop{State: "disabled"},
 	}
 	v.TTL, v.DF, v.TOS = t.TTL, t.DF && !t.IP6(), config.TOSText(t.TOS)
@@ -172,6 +172,9 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		for i := range conf.RxCookieCount {
 			v.PeerCookie = append(v.PeerCookie, conf.RxCookies[i].Hex())
 		}
+	}
+	if conf.PPPoESession != 0 {
+		v.PPPoESessionID, v.PPPoEPeerMAC, v.PWVLAN = conf.PPPoESession, macText(conf.PPPoEPeer), ""
 	}
 	switch {
 	case conf.Switched():

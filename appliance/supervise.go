@@ -93,6 +93,8 @@ func (a *Appliance) look(p *port, now time.Time) {
 	}
 	if info.MTU != was.MTU {
 		log.Info("MTU changed", "from", was.MTU, "to", info.MTU)
+	}
+	if info.MTU != was.MTU || info.MAC != was.MAC {
 		a.table.SetPort(p.index, p.spec())
 	}
 }

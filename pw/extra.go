@@ -180,7 +180,7 @@ func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 		f.marks = e.marking.read(bytesOf(mem, fr), e.ppp != 0 && e.circuit == nil, f.table.tunnels.at(d.tunnel).tos(), &f.table.seeds)
 	}
 	if e.circuit != nil {
-		if why := e.circuit.fromPPPoE(bytesOf(mem, fr), fr); why != dropNone {
+		if why := e.circuit.fromPPPoE(&f.table.ports[fr.In%MaxPorts], bytesOf(mem, fr), fr); why != dropNone {
 			if why != DropPPPoEAddress { // which of several sessions of that id was meant nobody knows
 				f.counters.at(d.slot).txErrors.add(1)
 			}

@@ -11,6 +11,8 @@ type port struct {
 	state atomic.Uint64
 	// catch holds the sessions without a VLAN identifier: untagged (upper half), all (lower half).
 	catch atomic.Uint64
+	// mac is the address of its own, in the lower 48 bits.
+	mac atomic.Uint64
 }
 
 const (
@@ -67,6 +69,7 @@ func (a *attachments) publish(p *port) {
 	if a.ranges != 0 || a.qinq != 0 && a.qinq != a.vlans {
 		state |= portSeveral
 	}
+	p.mac.Store(macWord(a.spec.MAC))
 	p.catch.Store(uint64(a.untagged)<<32 | uint64(a.all))
 	p.state.Store(state)
 }

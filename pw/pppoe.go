@@ -14,7 +14,7 @@ import (
 type PPPoE struct {
 	SessionID uint16   // 1 to 65534
 	Peer      l2tp.MAC // whose frames are taken, and to whom they are sent
-	Own       l2tp.MAC // to which they come, and from which they are sent
+	Own       l2tp.MAC // to which they come, and from which they are sent; zero: the port's
 }
 
 // check tells what is wrong with a session's circuit and its pseudowire's type.
@@ -29,11 +29,10 @@ func (s *SessionSpec) checkPPP() error {
 		return nil
 	}
 	p, v := &s.PPPoE, s.AC.VLAN
-	multicast := func(m l2tp.MAC) bool { return m[0]&1 != 0 || m == l2tp.MAC{} }
 	switch {
 	case p.SessionID == 0 || p.SessionID == 0xffff:
 		return fmt.Errorf("PPPoE session %d: must be 1 to 65534", p.SessionID)
-	case multicast(p.Peer) || multicast(p.Own):
+	case p.Peer[0]&1 != 0 || p.Own[0]&1 != 0 || p.Peer == l2tp.MAC{}:
 		return fmt.Errorf("PPPoE session %d from %x to %x: must be between the addresses of two stations", p.SessionID, p.Peer, p.Own)
 	case v.Kind != VLANUntagged && v.Kind != VLANSingle && v.Kind != VLANQinQ || s.AC.PW.Kind != PWKeep:
 		return fmt.Errorf("PPPoE session %d in VLAN %v: must be untagged or of one VLAN, which is not carried", p.SessionID, v)
@@ -46,7 +45,7 @@ func isPPP(t l2tp.PWType) bool { return t == l2tp.PWPPP || t == l2tp.PWPPPAC }
 // circuit is a PPPoE circuit, ready for use.
 type circuit struct {
 	PPPoE
-	hdr [pppoeRoom]byte // right-aligned: addresses, tags, EtherType, PPPoE header without length
+	hdr [pppoeRoom]byte // right-aligned: destination, room for the source, tags, EtherType, PPPoE header without length
 	len uint32          // bytes used of hdr
 }
 
@@ -72,7 +71,6 @@ func newCircuit(s *SessionSpec) *circuit {
 	c.len += uint32(len(tags) * l2tp.TagLen)
 	b := c.hdr[len(c.hdr)-int(c.len):]
 	copy(b[0:], c.Peer[:])
-	copy(b[6:], c.Own[:])
 	for i, tag := range tags {
 		binary.BigEndian.PutUint16(b[12+4*i:], tag.TPID)
 		binary.BigEndian.PutUint16(b[14+4*i:], tag.TCI)
@@ -82,8 +80,28 @@ func newCircuit(s *SessionSpec) *circuit {
 	return c
 }
 
+// own is our address in the circuit of a port.
+func (c *circuit) own(p *port) uint64 {
+	if c.Own != (l2tp.MAC{}) {
+		return macWord(c.Own)
+	}
+	return p.mac.Load()
+}
+
 // addressed tells whether a frame comes from the circuit's peer to us.
-func (c *circuit) addressed(b []byte) bool { return [6]byte(b) == c.Own && [6]byte(b[6:]) == c.Peer }
+func (c *circuit) addressed(p *port, b []byte) bool {
+	return macWord([6]byte(b)) == c.own(p) && [6]byte(b[6:]) == c.Peer
+}
+
+// macWord is an address as a word, which can be read and written whole.
+func macWord(m l2tp.MAC) uint64 {
+	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
+}
+
+func putMAC(b []byte, w uint64) {
+	binary.BigEndian.PutUint16(b, uint16(w>>32))
+	binary.BigEndian.PutUint32(b[2:], uint32(w))
+}
 
 // pppoeSession returns the record of the session whose PPPoE session a frame of the port names, or
 // 0. Where it is another station's, encap finds that out.
@@ -106,7 +124,7 @@ func (t *Table) pppoeSession(p uint16, b []byte) (record uint32) {
 	for found != 0 {
 		if d := t.sessions.at(found); d.hasAC(k) {
 			record = found
-			if c := t.extraOf(d.slot).circuit; c != nil && c.addressed(b) {
+			if c := t.extraOf(d.slot).circuit; c != nil && c.addressed(&t.ports[p%MaxPorts], b) {
 				return found
 			}
 		}
@@ -116,18 +134,18 @@ func (t *Table) pppoeSession(p uint16, b []byte) (record uint32) {
 }
 
 // fromPPPoE moves a frame's start to the PPP frame inside, and its end to where that ends.
-func (c *circuit) fromPPPoE(b []byte, fr *Frame) Drop {
-	if !c.addressed(b) {
+func (c *circuit) fromPPPoE(p *port, b []byte, fr *Frame) Drop {
+	if !c.addressed(p, b) {
 		return DropPPPoEAddress
 	}
 	_, n, _ := l2tp.Ethernet(b).Tags()
 	at := l2tp.EthernetLen + n*l2tp.TagLen
-	p := l2tp.PPPoE(b[at:])
-	if !p.Valid() || p.Len() == 0 {
+	h := l2tp.PPPoE(b[at:])
+	if !h.Valid() || h.Len() == 0 {
 		return DropPPPoEHeader
 	}
 	fr.Addr += uint64(at) + l2tp.PPPoELen
-	fr.Len = uint32(p.Len())
+	fr.Len = uint32(h.Len())
 	return dropNone
 }
 
@@ -151,8 +169,8 @@ func (f *Forwarder) deliverPPP(mem []byte, fr *Frame, d *session, e *extra) Drop
 	if c == nil || d.port == NoPort {
 		return DropNoAC
 	}
-	state := f.table.ports[d.port%MaxPorts].state.Load()
-	if limit := uint32(state >> 32); l2tp.EthernetLen+l2tp.PPPoELen+fr.Len > limit {
+	p := &f.table.ports[d.port%MaxPorts]
+	if limit := uint32(p.state.Load() >> 32); l2tp.EthernetLen+l2tp.PPPoELen+fr.Len > limit {
 		return DropOversizeAC
 	}
 	if fr.Addr%minChunk < uint64(c.len) {
@@ -161,6 +179,7 @@ func (f *Forwarder) deliverPPP(mem []byte, fr *Frame, d *session, e *extra) Drop
 	binary.BigEndian.PutUint16(mem[fr.Addr-2:], uint16(fr.Len))
 	copy(mem[fr.Addr-uint64(c.len):fr.Addr-2], c.hdr[len(c.hdr)-int(c.len):])
 	fr.Addr -= uint64(c.len)
+	putMAC(mem[fr.Addr+6:], c.own(p))
 	fr.Len += c.len
 	f.forward(fr, d.port)
 	return dropNone

@@ -334,6 +334,7 @@ func TestPPPSpecs(t *testing.T) {
 		{"Ethernet with PPPoE", udp4, func(s *SessionSpec) { s.Type = l2tp.PWEth }, "must be ppp"},
 		{"PPPoE session 0", v2udp4, func(s *SessionSpec) { s.PPPoE.SessionID = 0 }, "1 to 65534"},
 		{"PPPoE session 65535", v2udp4, func(s *SessionSpec) { s.PPPoE.SessionID = 0xffff }, "1 to 65534"},
+		{"the port's own address", v2udp4, func(s *SessionSpec) { s.PPPoE.Own = l2tp.MAC{} }, ""},
 		{"no peer", v2udp4, func(s *SessionSpec) { s.PPPoE.Peer = l2tp.MAC{} }, "two stations"},
 		{"multicast", v2udp4, func(s *SessionSpec) { s.PPPoE.Own[0] = 3 }, "two stations"},
 		{"all VLANs", v2udp4, func(s *SessionSpec) { s.AC.VLAN = VLANMatch{} }, "one VLAN"},
@@ -388,5 +389,29 @@ func TestClampPPP(t *testing.T) {
 	frame = join(frame[6:12], frame[:6], frame[12:])
 	if out, got := r.one(1, frame); out != 0 || u16(got[len(got)-2:]) != 1500-20-8-6-4-40 {
 		t.Errorf("out of %d with MSS %d, %v", out, u16(got[len(got)-2:]), dropsAt(r.table, 1))
+	}
+}
+
+// Without an address of its own a circuit has the port's, which may change.
+func TestPPPoEOfThePort(t *testing.T) {
+	s := pppoeSession(44, 33)
+	mac := s.PPPoE.Own
+	s.PPPoE.Own = l2tp.MAC{}
+	r := pppBox(t, v2udp4, s)
+	frame := wire(t, lines(fromClient, lcpOverPPPoE)...)
+	answer := wire(t, lines(linkHeader, []string{"0800 4500 002a 0000 0000 4011 8e87", "c6 33 64 07", "c0 00 02 01", "06a6 06a5 0016 0000", "0002 000b 002c ff03 c021 09010004"})...)
+	fixIPv4(answer)
+	if out, _ := r.one(1, frame); out != NoPort {
+		t.Errorf("taken without an address: out of %d", out)
+	}
+	for _, m := range []l2tp.MAC{mac, {2, 0, 0, 0, 0xc, 7}} {
+		r.table.SetPort(1, PortSpec{MAC: m})
+		copy(frame, m[:])
+		if out, _ := r.one(1, frame); out != 0 {
+			t.Errorf("to %x: out of %d, %v", m, out, dropsAt(r.table, 1))
+		}
+		if out, got := r.one(0, answer); out != 1 || l2tp.MAC(got[6:]) != m {
+			t.Errorf("from %x: out of %d as %x, %v", m, out, got, dropsAt(r.table, 0))
+		}
 	}
 }

@@ -144,8 +144,9 @@ type PWTags struct {
 
 // PortSpec is a port as the table sees it.
 type PortSpec struct {
-	Core bool // frames of no attachment are decapsulated
-	MTU  int  // bytes, largest frame to be sent on it, its header of 14 bytes and up to two tags not counted; 0: no limit
+	Core bool     // frames of no attachment are decapsulated
+	MAC  l2tp.MAC // of its own; only PPPoE circuits ask
+	MTU  int      // bytes, largest frame to be sent on it, its header of 14 bytes and up to two tags not counted; 0: no limit
 }
 
 func (s *TunnelSpec) check() error {

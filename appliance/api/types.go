@@ -130,7 +130,11 @@ type Session struct {
 	Switched  string `json:"switched,omitempty"`  // tunnel/session, where another session is the AC
 	VLAN      string `json:"vlan,omitempty"`
 	PWVLAN    string `json:"pw_vlan,omitempty"`
-	MTU       int    `json:"mtu,omitempty"`
+
+	PPPoESessionID uint16 `json:"pppoe_session_id,omitempty"`
+	PPPoEPeerMAC   string `json:"pppoe_peer_mac,omitempty"`
+
+	MTU int `json:"mtu,omitempty"`
 
 	Marking
 	CookieBytes     int      `json:"cookie_bytes"`

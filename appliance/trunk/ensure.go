@@ -23,6 +23,7 @@ type Binding struct {
 	Name    string
 	SVLAN   uint16 // service VLAN (802.1ad); 0: one tag only
 	CVLAN   uint16 // 802.1Q
+	MAC     string // as text, when it was last seen
 	Ifindex int    // in its namespace when it was last seen in ours
 }
 
@@ -171,7 +172,7 @@ func (t *Trunk) bind(name string, r record, s scan) (Binding, error) {
 			return Binding{}, fmt.Errorf("splice interface %s: %w", name, err)
 		}
 	}
-	return Binding{Name: name, SVLAN: r.SVLAN, CVLAN: r.CVLAN, Ifindex: r.Ifindex}, nil
+	return Binding{Name: name, SVLAN: r.SVLAN, CVLAN: r.CVLAN, MAC: r.MAC, Ifindex: r.Ifindex}, nil
 }
 
 // create makes the device of a record. It returns nil when the record's VLAN belongs to a device

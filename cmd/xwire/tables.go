@@ -87,12 +87,22 @@ func tunnelsText(ts []api.Tunnel) string {
 
 func attachmentText(s api.Session) string {
 	switch {
+	case s.PPPoESessionID != 0:
+		return pppoeText(s)
 	case s.Interface != "":
 		return s.Interface
 	case s.Switched != "":
 		return "session " + s.Switched
 	}
 	return s.Port + " vlan " + s.VLAN
+}
+
+func pppoeText(s api.Session) string {
+	on := s.Interface
+	if s.Port != "" {
+		on = s.Port + " vlan " + s.VLAN
+	}
+	return fmt.Sprintf("%s pppoe %d", on, s.PPPoESessionID)
 }
 
 func sessionsText(ss []api.Session, rates bool) string {
