@@ -75,6 +75,7 @@ type Appliance struct {
 	resized   map[*target]bool // their routes' MTU has changed, their local interfaces' not yet
 	lost      map[string]bool  // local interfaces that have gone, by name
 	retryLost time.Time        // not before
+	toldOAM   time.Time        // when a VCCV message was logged last
 	toldPorts []int            // ifindexes that next hops know as ports
 	answers   int              // targets whose first answer has come
 	wake      chan struct{}    // has the supervisor look at once
@@ -217,6 +218,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 			a.log.Info("tables on huge pages", "bytes", n)
 		}
 	}
+	start("VCCV messages", a.hearOAM)
 	start("workers", a.fabric.Run)
 	start("liveness", a.peers.Run)
 	start("path MTUs", a.hearPaths)

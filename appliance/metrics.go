@@ -118,6 +118,8 @@ var (
 	workerMetrics = []metric[api.Worker]{
 		newMetric("worker_busy_seconds_total", "Time not parked.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return w.BusySeconds }),
 		newMetric("worker_frames_total", "Frames taken in.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.Frames) }),
+		newMetric("worker_oam_messages_total", "VCCV messages handed to the appliance.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.OAM) }),
+		newMetric("worker_oam_messages_lost_total", "VCCV messages not handed over: too many at once, or too long.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.OAMLost) }),
 		newMetric("worker_batches_total", "Batches taken in.", counter, []string{"worker", "cpu"}, func(w *api.Worker) float64 { return float64(w.Batches) }),
 	}
 )

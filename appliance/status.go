@@ -349,6 +349,7 @@ func (a *Appliance) Workers() []api.Worker {
 			Index: w.Index, CPU: w.CPU, Parked: w.Parked, Rounds: w.Rounds, Batches: w.Batches, Frames: w.Frames,
 			Polls: w.Polls, Wakeups: w.Wakeups, Kicks: w.Kicks, KicksSaved: w.KicksSuppressed, BusySeconds: w.Busy.Seconds(),
 		}
+		v.OAM, v.OAMLost = a.table.Forwarder(w.Index).OAM().Count()
 		if w.Batches > 0 {
 			v.FramesPerBatch = float64(w.Frames) / float64(w.Batches)
 		}

@@ -27,7 +27,7 @@ func (e Effect) String() string { return effects[e] }
 var (
 	blips = map[string][]string{
 		"session": {"enabled", "pseudowire", "sid", "psid", "l2spec_type", "attach", "vlan", "pw_vlan", "interface_name"},
-		"tunnel":  {"enabled", "version", "encap", "local", "peer", "vrf"},
+		"tunnel":  {"enabled", "version", "encap", "local", "peer", "vrf", "keyed"},
 	}
 	resets = []string{"interface", "queues", "mode", "spread", "busy_poll"}
 	live   = []string{"unknown", "control_group"}

@@ -306,6 +306,7 @@ func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel
 		c.rxCookieDiscards.add(1)
 	case DropOAM:
 		c.rxOAM.add(1)
+		f.oam.add(SessionID(d.slot), b[int(l.at)+int(d.rxLen)-l2tp.VCCVLen:l.end], now)
 	case DropFragment:
 		c.rxFragments.add(1)
 	case DropUnnumbered, DropOld:

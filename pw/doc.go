@@ -56,6 +56,13 @@
 // together; the kernel looks at the session id alone. Then UDP checksum, length, cookie, sublayer,
 // inner length, tags and size are checked, in this order, and the first that fails names the drop.
 //
+// # OAM
+//
+// A message with the V bit (VCCV, RFC 5085) whose cookie is right is no frame: it is dropped as
+// DropOAM, counted as the session's RxOAM, and copied into the worker's OAMQueue, from which one
+// goroutine of whoever owns the process takes it. The queue holds 64; a worker that finds it full
+// counts and goes on.
+//
 // # L2TPv2 and PPP
 //
 // A session of L2TPv2 is found by the same addresses and ports, and by tunnel id and session id.

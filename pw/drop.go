@@ -82,7 +82,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropUnknownSession:   {"unknown_session", "The tunnel has no session with this session id."},
 	DropShort:            {"short", "The packet ends before the session id, cookie and sublayer do."},
 	DropCookieMismatch:   {"cookie_mismatch", "The cookie is none of those accepted."},
-	DropOAM:              {"oam", "A VCCV message (V bit of the sublayer), which nothing here answers."},
+	DropOAM:              {"oam", "A VCCV message (V bit of the sublayer): no frame for the attachment circuit."},
 	DropFragment:         {"fragment", "A fragment of a payload (B or E bit of the sublayer), which nothing here reassembles."},
 	DropUnnumbered:       {"unnumbered", "The packet has no sequence number, and the session requires one."},
 	DropOld:              {"old", "The packet's sequence number is that of one that has come already, or whose turn is over."},

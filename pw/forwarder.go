@@ -57,6 +57,7 @@ type Forwarder struct {
 
 	now     int64 // of Process
 	answers [256]allowance
+	oam     *OAMQueue
 
 	spare  []uint64 // free chunks to make frames in
 	made   []madeFrame
@@ -112,6 +113,7 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 		encapStreak: encapStreak{in: noPort},
 		decapStreak: decapStreak{in: noPort},
 
+		oam:      newOAMQueue(),
 		worker:   worker,
 		ipIDStep: step,
 		// Identifications of different workers differ in their low bits.

@@ -234,4 +234,6 @@ type Worker struct {
 	Kicks          uint64  `json:"tx_kicks"`
 	KicksSaved     uint64  `json:"tx_kicks_suppressed"`
 	BusySeconds    float64 `json:"busy_seconds"`
+	OAM            uint32  `json:"oam_messages"`      // VCCV messages handed to the appliance
+	OAMLost        uint64  `json:"oam_messages_lost"` // not handed over: too many at once, or too long
 }

@@ -15,7 +15,7 @@ import (
 func TestSublayerBits(t *testing.T) {
 	w := pair(t, shape{})
 	x := &wire{name: "x", sid: [2]uint32{10, 20}, sublayer: "default", vlan: vlanOf(0), pwVLAN: [2]string{"none", "none"}}
-	w.start(t, 0, config(0, x))
+	box := w.start(t, 0, config(0, x))
 	for _, c := range []struct {
 		name, word string
 		drop       string
@@ -52,6 +52,15 @@ func TestSublayerBits(t *testing.T) {
 				t.Errorf("the session gains %+v, want %+v", gained, want)
 			}
 		})
+	}
+	workers, err := api.NewClient(box.Control).Workers(t.Context())
+	must(t, err)
+	if w := workers[0]; w.OAM != 4 || w.OAMLost != 0 {
+		t.Errorf("%d VCCV messages handed over and %d lost, want 4 and 0", w.OAM, w.OAMLost)
+	}
+	const told = "VCCV message of a channel that nothing here answers"
+	if out := box.Process().Output(); strings.Count(out, told) != 1 || !strings.Contains(out, "session=x/s channel=0") {
+		t.Errorf("xwire is to tell once of a %s:\n%s", told, out)
 	}
 }
 
