@@ -1,0 +1,162 @@
+package scenarios
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"xwire/bench/lab"
+)
+
+// client is the PPPoE client's address at site 0.
+var client = net.HardwareAddr{2, 0, 0, 0, 0xc, 1}
+
+const pppoeID = 0x1234
+
+// pppoeFrame is an Ethernet frame with a PPPoE header.
+func pppoeFrame(dst, src net.HardwareAddr, tags []byte, typ uint16, code byte, id uint16, ppp []byte) []byte {
+	b := append(append(append([]byte{}, dst...), src...), tags...)
+	b = binary.BigEndian.AppendUint16(b, typ)
+	b = binary.BigEndian.AppendUint16(append(b, 0x11, code), id)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(ppp)))
+	return append(b, ppp...)
+}
+
+// pppFrame is a PPP frame of IPv4 that nobody mistakes for another.
+func pppFrame(n int, mark byte) []byte {
+	return append([]byte{0x00, 0x21, 0x45, mark}, bytes.Repeat([]byte{mark}, n)...)
+}
+
+// lacTunnel is box i's side of a tunnel between the two boxes.
+func lacTunnel(i int, keys string) string {
+	return fmt.Sprintf("[tunnel.t]\nlocal = %q\npeer = %q\ntid = %d\nptid = %d\n%s", core4[i], core4[1-i], 11+11*i, 22-11*i, keys)
+}
+
+func lacSession(i int, keys string) string {
+	return fmt.Sprintf("[tunnel.t.session.s]\npseudowire = \"pppac\"\nsid = %d\npsid = %d\npppoe_session_id = %d\npppoe_peer_mac = %q\n%s", 44-11*i, 33+11*i, pppoeID, client, keys)
+}
+
+// TestPPPoE carries a PPPoE session's frames from a client's port through L2TP to a local interface and
+// back, byte by byte; discovery and other sessions go to the kernel of the client's side.
+func TestPPPoE(t *testing.T) {
+	vlan100 := []byte{0x81, 0x00, 0x00, 100}
+	for _, c := range []struct {
+		name, tunnel, session, attach string
+		tags                          []byte
+		wire                          []byte // of the first packet from the client, from the L2TP header on
+	}{
+		{"l2tpv2", "version = \"l2tpv2\"\n", "", "", nil, []byte{0, 2, 0, 22, 0, 33}},
+		{"l2tpv2 numbered, in a VLAN", "version = \"l2tpv2\"\nudp_checksum = true\n", "seqnum = true\n", "vlan = 100\n", vlan100, []byte{8, 2, 0, 22, 0, 33, 0, 0, 0, 0}},
+		{"l2tpv3 over UDP", "", "tx_cookie = \"0102030405060708\"\nrx_cookie = \"0102030405060708\"\nl2spec_type = \"default\"\n", "vlan = \"untagged\"\n", nil,
+			[]byte{0, 3, 0, 0, 0, 0, 0, 33, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0}},
+		{"l2tpv3 over IP", "encap = \"ip\"\n", "l2spec_type = \"none\"\n", "vlan = 100\n", vlan100, []byte{0, 0, 0, 33}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := pair(t, shape{})
+			lac := w.start(t, 0, corePort+accessPort+lacTunnel(0, c.tunnel)+lacSession(0, "attach = \"ac0\"\n"+c.attach+c.session))
+			concentrator, err := w.hosts[0].MAC("ac0")
+			must(t, err)
+			kernel, err := w.hosts[0].Capture("ac0")
+			must(t, err)
+			defer kernel.Close()
+			core, err := w.hosts[1].Capture("core0")
+			must(t, err)
+			defer core.Close()
+
+			first := pppFrame(10, 0xa1)
+			session := func(id uint16, ppp []byte) []byte {
+				return pppoeFrame(concentrator, client, c.tags, 0x8864, 0, id, ppp)
+			}
+			padi := pppoeFrame(net.HardwareAddr{255, 255, 255, 255, 255, 255}, client, c.tags, 0x8863, 9, 0, []byte{1, 1, 0, 0})
+			other := session(pppoeID+1, pppFrame(10, 0xa2))
+			must(t, w.sites[0].SendFrames("eth0", padi, other, append(session(pppoeID, first), make([]byte, 18)...)))
+			if !holds(core, func(b []byte) bool { return bytes.HasSuffix(b, join(c.wire, []byte{0xff, 3}, first)) }) {
+				t.Errorf("not on the core: %x ff03 %x", c.wire, first)
+			}
+			for name, frame := range map[string][]byte{"discovery": padi, "another session": other} {
+				if !holds(kernel, func(b []byte) bool { return bytes.Contains(b, frame[len(frame)-8:]) }) {
+					t.Errorf("%s did not come to the kernel", name)
+				}
+			}
+			if p := portOf(t, lac, "ac0"); p.Received != 1 {
+				t.Errorf("port ac0 received %d, want the session's frame alone; drops %v", p.Received, p.Drops)
+			}
+			must(t, lac.Stop())
+
+			// The LNS's half: the same frames on a local interface.
+			lac = w.start(t, 0, corePort+accessPort+lacTunnel(0, c.tunnel)+lacSession(0, "attach = \"ac0\"\n"+c.attach+c.session))
+			lns := w.start(t, 1, corePort+lacTunnel(1, c.tunnel)+lacSession(1, "interface_name = \"pppoe0\"\n"+c.session))
+			server, err := w.hosts[1].MAC("pppoe0")
+			must(t, err)
+			must(t, w.hosts[1].SetLink("pppoe0", true))
+			at, err := w.hosts[1].Capture("pppoe0")
+			must(t, err)
+			defer at.Close()
+			seen, err := w.sites[0].Capture("eth0")
+			must(t, err)
+			defer seen.Close()
+			sizes := []int{1, 39, 40, 500, 1490}
+			for i, n := range sizes {
+				up, down := pppFrame(n, byte(i)), pppFrame(n, 0x80|byte(i))
+				must(t, w.sites[0].SendFrames("eth0", session(pppoeID, up)))
+				if want := pppoeFrame(server, client, nil, 0x8864, 0, pppoeID, up); !holds(at, func(b []byte) bool { return bytes.Equal(b, want) }) {
+					t.Errorf("%d bytes: not at the server: %x", n, want)
+				}
+				must(t, w.hosts[1].SendFrames("pppoe0", pppoeFrame(client, server, nil, 0x8864, 0, pppoeID, down)))
+				if want := pppoeFrame(client, concentrator, c.tags, 0x8864, 0, pppoeID, down); !holds(seen, func(b []byte) bool { return bytes.Equal(b, want) }) {
+					t.Errorf("%d bytes: not at the client: %x", n, want)
+				}
+			}
+			for _, b := range []*lab.Box{lac, lns} {
+				s := sessionOf(t, b, "t/s")
+				if n := uint64(len(sizes)); s.State != "up" || s.TxPackets != n || s.RxPackets != n || s.RxErrors+s.TxErrors != 0 || s.PPPoESessionID != pppoeID {
+					t.Errorf("%+v", s)
+				}
+			}
+		})
+	}
+}
+
+// TestSwitchPPP carries PPP from L2TPv2 to L2TPv3 through a box without an attachment circuit.
+func TestSwitchPPP(t *testing.T) {
+	w := pair(t, shape{})
+	box := w.start(t, 0, corePort+lacTunnel(0, "version = \"l2tpv2\"\n")+`[tunnel.t.session.s]
+pseudowire = "ppp"
+sid = 44
+psid = 33
+`+fmt.Sprintf("[tunnel.far]\nencap = \"ip\"\nlocal = %q\npeer = %q\ntid = 3\nptid = 3\n", core6[0], core6[1])+`[tunnel.far.session.s]
+pseudowire = "pppac"
+sid = 300
+psid = 400
+l2spec_type = "default"
+attach = "t/s"
+`)
+	core, err := w.hosts[1].Capture("core0")
+	must(t, err)
+	defer core.Close()
+	far := packet{src: core6[1], dst: core6[0], sid: 300, sublayer: "00000000", inner: join([]byte{0xff, 3}, pppFrame(100, 1))}
+	w.inject(t, far)
+	if !holds(core, func(b []byte) bool { return bytes.HasSuffix(b, join([]byte{0, 2, 0, 22, 0, 33}, far.inner)) }) {
+		t.Error("not in L2TPv2")
+	}
+	if s := sessionOf(t, box, "t/s"); s.State != "up" || s.TxPackets != 1 || s.Switched != "far/s" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+// holds waits for a captured frame.
+func holds(c *lab.Capture, is func([]byte) bool) bool {
+	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		for _, f := range c.Frames() {
+			if is(f.Frame) {
+				return true
+			}
+		}
+	}
+	return false
+}
