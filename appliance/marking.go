@@ -29,3 +29,10 @@ func marking(c *config.Session, ac pw.Attachment) (p pw.Marking) {
 	}
 	return p
 }
+
+func limits(l config.Limits) (p pw.Limits) {
+	p.Tx.Bits, p.Tx.Burst = l.Tx()
+	p.Rx.Bits, p.Rx.Burst = l.Rx()
+	p.Broadcast, p.Multicast, p.UnknownUnicast = l.Broadcast, l.Multicast, l.UnknownUcast
+	return p
+}

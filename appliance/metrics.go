@@ -54,6 +54,9 @@ var (
 			c("rx_sublayer_bits_total", "Received frames with unknown bits in the sublayer.", func(s *api.Session) uint64 { return s.SublayerBits }),
 			c("rx_oam_discards_total", "Received frames with the V bit, which nothing here takes.", func(s *api.Session) uint64 { return s.OAM }),
 			c("rx_fragment_discards_total", "Received frames with the B or E bit, which nothing here puts together.", func(s *api.Session) uint64 { return s.Fragments }),
+			c("tx_rate_discards_total", "Frames for the pseudowire above the session's rate.", func(s *api.Session) uint64 { return s.TxRateDiscards }),
+			c("rx_rate_discards_total", "Received frames above the session's rate.", func(s *api.Session) uint64 { return s.RxRateDiscards }),
+			c("rx_storm_discards_total", "Received frames above a limit of broadcast, multicast or unknown unicast.", func(s *api.Session) uint64 { return s.StormDiscards }),
 			c("rx_ecn_discards_total", "Received frames discarded because they could not tell of congestion on the way.", func(s *api.Session) uint64 { return s.ECNDiscards }),
 			c("suspect_total", "Received frames that look as if the peer is set up otherwise.", func(s *api.Session) uint64 { return s.Suspect }),
 		}

@@ -45,8 +45,8 @@ func tunnelSpec(c *config.Tunnel) pw.TunnelSpec {
 func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment, local l2tp.MAC) pw.SessionSpec {
 	return pw.SessionSpec{
 		PPPoE:   pppoe(c, local),
-		Marking: marking(c, ac),
-		Tunnel:  t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
+		Marking: marking(c, ac), Limits: limits(c.Limits()),
+		Tunnel: t, SID: c.SID, PSID: c.PSID, TxCookie: c.TxCookie, RxCookies: c.RxCookies, RxCookieCount: int(c.RxCookieCount),
 		Sublayer: c.L2Spec, Type: c.Pseudowire, AC: ac, Oversize: oversize(c.Oversize), AnswerTooBig: c.AnswerTooBig, MSS: int(c.MSSClamp),
 		Sequence: sequence(&c.Sequence),
 	}

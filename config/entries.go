@@ -137,6 +137,7 @@ func (s *Session) entries(put entries) {
 		put("mss_clamp", int64(s.MSSClamp))
 	}
 	s.Marking.entries(put)
+	s.Limits().entries(put)
 	if s.PPPoESession != 0 {
 		put("pppoe_session_id", int64(s.PPPoESession))
 		put("pppoe_peer_mac", macText(s.PPPoEPeer))

@@ -110,8 +110,8 @@ func TestKeys(t *testing.T) {
 				}
 			}
 		}
-		if n := len(tables[k.Table].keys); n > 32 {
-			t.Errorf("table %s has %d keys; a keySet has 32", k.Table, n)
+		if n := len(tables[k.Table].keys); n > 64 {
+			t.Errorf("table %s has %d keys; a keySet has 64", k.Table, n)
 		}
 	}
 }

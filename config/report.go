@@ -87,6 +87,7 @@ type ReportSession struct {
 	PPPoESessionID  uint16 `json:"pppoe_session_id,omitempty"`
 	PPPoEPeerMAC    string `json:"pppoe_peer_mac,omitempty"`
 	ReportMarking
+	ReportLimits
 	Overhead int `json:"overhead"` // bytes from the outer IP header to the inner frame
 	MTU      int `json:"mtu"`      // of the customer's packets
 }
@@ -162,7 +163,7 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
 		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Require, LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout),
-		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t),
+		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t), ReportLimits: s.Limits().Report(),
 		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}
 	if s.PPPoESession != 0 {
@@ -241,6 +242,7 @@ func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMT
 		warn("rx_cookie", "is absent: over IP whoever can forge the peer's address and guess the session id can inject frames")
 	}
 	markingWarnings(warn, t, s)
+	limitWarnings(warn, s)
 	whole := 1500
 	if s.PPP() {
 		whole -= pppoeRoom // what PPPoE clients send

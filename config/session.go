@@ -1,6 +1,10 @@
 package config
 
-import "xwire/l2tp"
+import (
+	"unique"
+
+	"xwire/l2tp"
+)
 
 // Session is a [tunnel.NAME.session.NAME] table. There may be 100,000 of them: fields are in an
 // order that leaves no gaps.
@@ -28,10 +32,19 @@ type Session struct {
 	AnswerTooBig  bool
 	Sequence      Sequence
 	Marking       Marking
-	MSSClamp      int32 // largest MSS; MSSByPath: what fits the path; 0: anything
-	L2SpecGiven   bool  // by the session or by [defaults.session]
+	limits        unique.Handle[Limits] // few sessions have any; the zero handle: none
+	MSSClamp      int32                 // largest MSS; MSSByPath: what fits the path; 0: anything
+	L2SpecGiven   bool                  // by the session or by [defaults.session]
 	Enabled       bool
 	Requested     bool // created by a request: no file has it
+}
+
+// Limits returns what the session may carry.
+func (s *Session) Limits() Limits {
+	if s.limits == (unique.Handle[Limits]{}) {
+		return Limits{}
+	}
+	return s.limits.Value()
 }
 
 // Local reports whether the session ends on a local interface.
@@ -106,6 +119,10 @@ func (s *Session) set(r *reader, key string, v any) {
 		}
 	case "mss_clamp":
 		s.MSSClamp = r.mssClamp(key, v)
+	case "rate", "burst", "rate_tx", "rate_rx", "broadcast_limit", "multicast_limit", "unknown_unicast_limit":
+		l := s.Limits()
+		l.set(r, key, v)
+		s.limits = unique.Make(l)
 	case "ttl", "tos", "df", "pcp_to_dscp", "ecn", "flow_label", "source_port":
 		s.Marking.set(r, key, v)
 	case "cookie_file":

@@ -137,6 +137,7 @@ type Session struct {
 	MTU int `json:"mtu,omitempty"`
 
 	Marking
+	Limits
 	CookieBytes     int      `json:"cookie_bytes"`
 	PeerCookieBytes int      `json:"peer_cookie_bytes"`
 	Cookie          string   `json:"cookie,omitempty"`      // what we send
@@ -148,6 +149,9 @@ type Session struct {
 	Suspicion       string   `json:"suspicion,omitempty"`   // what they look like
 	SublayerBits    uint64   `json:"rx_sublayer_bits"`      // frames with unknown bits in the sublayer
 	OAM             uint64   `json:"rx_oam_discards"`       // frames with the V bit
+	TxRateDiscards  uint64   `json:"tx_rate_discards"`      // frames above rate into the pseudowire
+	RxRateDiscards  uint64   `json:"rx_rate_discards"`      // frames above rate out of it
+	StormDiscards   uint64   `json:"rx_storm_discards"`     // frames above a limit of broadcast, multicast or unknown unicast
 	ECNDiscards     uint64   `json:"rx_ecn_discards"`       // frames that could not tell of congestion on the way
 	Fragments       uint64   `json:"rx_fragment_discards"`  // frames with the B or E bit
 	SendSeq         bool     `json:"send_seq"`              // numbers are sent now

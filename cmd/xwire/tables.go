@@ -151,6 +151,9 @@ func sessionText(s api.Session) string {
 		line("mtu", "%d", s.MTU)
 	}
 	line("marking", "%s", markingText(s.Marking))
+	if s.Limits != (api.Limits{}) {
+		line("limits", "%s", limitsText(s.Limits))
+	}
 	line("tx cookie", "%s", cookieText(s.CookieBytes, s.Cookie))
 	for i, n := range s.CookieFrames {
 		clear := ""
@@ -167,7 +170,8 @@ func sessionText(s api.Session) string {
 		{"rx_packets", s.RxPackets}, {"rx_bytes", s.RxBytes}, {"rx_errors", s.RxErrors},
 		{"rx_seq_discards", s.RxSeqDiscards}, {"rx_oos_packets", s.RxOOSPackets},
 		{"rx_cookie_discards", s.RxCookieDiscards}, {"rx_invalid", s.RxInvalid},
-		{"rx_sublayer_bits", s.SublayerBits}, {"rx_oam_discards", s.OAM}, {"rx_fragment_discards", s.Fragments}, {"rx_ecn_discards", s.ECNDiscards}, {"suspect", s.Suspect},
+		{"rx_sublayer_bits", s.SublayerBits}, {"rx_oam_discards", s.OAM}, {"rx_fragment_discards", s.Fragments}, {"rx_ecn_discards", s.ECNDiscards},
+		{"tx_rate_discards", s.TxRateDiscards}, {"rx_rate_discards", s.RxRateDiscards}, {"rx_storm_discards", s.StormDiscards}, {"suspect", s.Suspect},
 	} {
 		line(c.name, "%d", c.count)
 	}
@@ -176,6 +180,26 @@ func sessionText(s api.Session) string {
 	}
 	w.Flush()
 	return b.String()
+}
+
+func limitsText(l api.Limits) string {
+	var parts []string
+	rate := func(name string, bits, burst int64) {
+		if bits != 0 {
+			parts = append(parts, fmt.Sprintf("%s %d bit/s, burst %d bytes", name, bits, burst))
+		}
+	}
+	rate("tx", l.RateTx, l.BurstTx)
+	rate("rx", l.RateRx, l.BurstRx)
+	for _, k := range []struct {
+		name  string
+		limit uint32
+	}{{"broadcast", l.BroadcastLimit}, {"multicast", l.MulticastLimit}, {"unknown unicast", l.UnknownUnicastLimit}} {
+		if k.limit != 0 {
+			parts = append(parts, fmt.Sprintf("%s %d/s", k.name, k.limit))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func markingText(m api.Marking) string {
