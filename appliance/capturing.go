@@ -86,7 +86,7 @@ func (a *Appliance) sessionCalled(name string) (*session, *api.Error) {
 				continue
 			}
 			if found != nil {
-				return nil, &api.Error{Code: "ambiguous-session", Text: fmt.Sprintf("several tunnels have a session %q: name it TUNNEL/%s", name, name)}
+				return nil, &api.Error{Code: codeAmbiguousSession, Text: fmt.Sprintf("several tunnels have a session %q: name it TUNNEL/%s", name, name)}
 			}
 			found = s
 		}
@@ -95,23 +95,36 @@ func (a *Appliance) sessionCalled(name string) (*session, *api.Error) {
 	case found == nil:
 		return nil, &api.Error{Code: api.CodeNoSuchSession, Text: fmt.Sprintf("there is no session and no port %q", name)}
 	case !found.standing:
-		return nil, &api.Error{Code: "session-waits", Text: fmt.Sprintf("session %s does not carry frames: %s", found.path(), found.reason())}
+		return nil, &api.Error{Code: codeSessionWaits, Text: fmt.Sprintf("session %s does not carry frames: %s", found.path(), found.reason())}
 	}
 	return found, nil
+}
+
+// Codes of refusals.
+const (
+	codeAmbiguousSession = "ambiguous-session"
+	codeSessionWaits     = "session-waits"
+	codeTooManyCaptures  = "too-many-captures"
+)
+
+func refuseCapture(w http.ResponseWriter, e *api.Error) {
+	status := http.StatusNotFound
+	switch e.Code {
+	case api.CodeInvalidRequest:
+		status = http.StatusBadRequest
+	case codeAmbiguousSession, codeSessionWaits:
+		status = http.StatusConflict
+	case codeTooManyCaptures:
+		status = http.StatusTooManyRequests
+	}
+	refuse(w, status, e.Code, e.Text)
 }
 
 // serveCapture streams frames as pcapng until the reader has enough.
 func (a *Appliance) serveCapture(w http.ResponseWriter, r *http.Request) {
 	f, e := a.captureFilter(r)
 	if e != nil {
-		status := http.StatusNotFound
-		switch e.Code {
-		case api.CodeInvalidRequest:
-			status = http.StatusBadRequest
-		case "ambiguous-session", "session-waits":
-			status = http.StatusConflict
-		}
-		refuse(w, status, e.Code, e.Text)
+		refuseCapture(w, e)
 		return
 	}
 	count := uint64(0)
@@ -124,7 +137,7 @@ func (a *Appliance) serveCapture(w http.ResponseWriter, r *http.Request) {
 	}
 	c, ok := a.taps.Start(f)
 	if !ok {
-		refuse(w, http.StatusTooManyRequests, "too-many-captures", "too many captures run already; end one")
+		refuseCapture(w, &api.Error{Code: codeTooManyCaptures, Text: "too many captures and traces run already; end one"})
 		return
 	}
 	defer c.Close()

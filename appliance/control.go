@@ -69,6 +69,8 @@ func (a *Appliance) control() http.Handler {
 	mux.HandleFunc("GET /v1/workers", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Workers()) })
 	mux.HandleFunc("GET /v1/capture", a.serveCapture)
 	mux.HandleFunc("DELETE /v1/captures/{id}", a.serveStop)
+	mux.HandleFunc("GET /v1/trace", a.serveTrace)
+	mux.HandleFunc("POST /v1/trace", a.serveTraceFrame)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no-such-path", fmt.Sprintf("%s %s is not served", r.Method, r.URL.Path))
 	})

@@ -17,6 +17,7 @@
 //	/v1/config                        the running configuration, as TOML
 //	/v1/events                        one Event a line, for as long as the reader stays
 //	/v1/capture?of=&inner=1&outer=1&drops=1&count=&snaplen=  pcapng; header Xwire-Capture: ID, trailers Xwire-Frames, Xwire-Lost
+//	/v1/trace?of=&count=              one Trace a line, of the next frames of a session or port
 //
 // What changes something takes and gives JSON too. Keys and values are those of the configuration file:
 //
@@ -28,6 +29,7 @@
 //	DELETE /v1/tunnels/{tunnel}/sessions/{session}
 //	POST   /v1/reload                          ReloadRequest -> Reload
 //	POST   /v1/confirm
+//	POST   /v1/trace                           TraceRequest -> Trace; changes nothing
 //	DELETE /v1/captures/{id}                   ends that capture's stream as it ought to end
 //
 // Cookies are secrets: they are given only with ?cookies=1. An error is answered with a status of

@@ -85,6 +85,33 @@ func (c *Capture) Read(each func(*Record) bool) {
 	}
 }
 
+// Frames is Read by frame: each is called for every frame received, with what was sent of it. Both last
+// for the call only. Records of frames that were not received in this capture are left out. It is for
+// captures that take everything of what they want.
+func (c *Capture) Frames(each func(received *Record, sent []Record) bool) {
+	for _, r := range c.rings {
+		for first := r.next(); first != nil; first = r.next() {
+			if first.Sent {
+				r.done()
+				continue
+			}
+			received := *first
+			received.Data = slices.Clone(first.Data)
+			r.done()
+			var sent []Record
+			for rec := r.next(); rec != nil && rec.Sent && rec.Drop == ""; rec = r.next() {
+				o := *rec
+				o.Data = slices.Clone(rec.Data)
+				sent = append(sent, o)
+				r.done()
+			}
+			if !each(&received, sent) {
+				return
+			}
+		}
+	}
+}
+
 // Lost is how many records the reader was too slow for.
 func (c *Capture) Lost() (n uint64) {
 	for _, r := range c.rings {
@@ -96,7 +123,7 @@ func (c *Capture) Lost() (n uint64) {
 // put hands a record to the reader if it is wanted.
 func (c *Capture) put(worker int, r *Record, data []byte) {
 	if c.takes(r) {
-		c.rings[worker].put(r, data)
+		c.rings[worker].add(r, data)
 	}
 }
 

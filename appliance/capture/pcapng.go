@@ -8,7 +8,6 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
-	"golang.org/x/sys/unix"
 )
 
 // Names tells what numbers stand for. It may be asked for the same thing often.
@@ -28,18 +27,15 @@ type Writer struct {
 	version string
 	ids     map[uint16]int // interface by port
 	start   time.Time
-	offset  int64 // from the monotonic clock to that of the wall, in ns
+	clock   *Clock
 	inbound pcapgo.NgEpbFlags
 	out     pcapgo.NgEpbFlags
 }
 
 // NewWriter writes nothing yet.
 func NewWriter(w io.Writer, names Names, version string) *Writer {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail for this clock
-	now := time.Now()
 	return &Writer{
-		w: w, names: names, version: version, ids: make(map[uint16]int), start: now, offset: now.UnixNano() - ts.Nano(),
+		w: w, names: names, version: version, ids: make(map[uint16]int), start: time.Now(), clock: NewClock(),
 		inbound: pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionInbound},
 		out:     pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionOutbound},
 	}
@@ -87,7 +83,7 @@ func (w *Writer) Write(r *Record) error {
 		flags = &w.out
 	}
 	info := gopacket.CaptureInfo{
-		Timestamp: time.Unix(0, r.Time+w.offset), CaptureLength: len(r.Data), Length: r.Length, InterfaceIndex: id,
+		Timestamp: w.clock.Time(r.Time), CaptureLength: len(r.Data), Length: r.Length, InterfaceIndex: id,
 	}
 	return w.ng.WritePacketWithOptions(info, r.Data, pcapgo.NgPacketOptions{Comments: []string{w.comment(r)}, Flags: flags})
 }

@@ -8,8 +8,9 @@ const ringLen = 4096
 // ring takes records from one worker to one reader. Neither waits for the other.
 type ring struct {
 	slots []slot
+	put   uint64 // records put, published or not; the worker's
 	_     [64]byte
-	head  atomic.Uint64 // records put; the worker's
+	head  atomic.Uint64 // records published
 	lost  atomic.Uint64
 	_     [48]byte
 	tail  atomic.Uint64 // records taken; the reader's
@@ -29,19 +30,21 @@ func newRing(snap int) *ring {
 	return r
 }
 
-// put copies a record, or counts it as lost.
-func (r *ring) put(rec *Record, data []byte) {
-	head := r.head.Load()
-	if head-r.tail.Load() == ringLen {
+// add copies a record, or counts it as lost. The reader sees it after publish: what became of a frame
+// comes together with it.
+func (r *ring) add(rec *Record, data []byte) {
+	if r.put-r.tail.Load() == ringLen {
 		r.lost.Add(1)
 		return
 	}
-	s := &r.slots[head%ringLen]
+	s := &r.slots[r.put%ringLen]
 	s.record = *rec
 	s.record.Length = len(data)
 	s.record.Data = s.data[:copy(s.data, data)]
-	r.head.Store(head + 1)
+	r.put++
 }
+
+func (r *ring) publish() { r.head.Store(r.put) }
 
 // next is the oldest record; it stays until done. nil: there is none.
 func (r *ring) next() *Record {

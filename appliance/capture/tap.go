@@ -94,7 +94,15 @@ func (t *Tap) one(list []*Capture, mem []byte, fr rings.Frame, seen *pw.Seen, no
 			t.show(list, seen, mem[o.Addr:o.Addr+uint64(o.Len)])
 		}
 	}
+	t.publish(list)
 	return out
+}
+
+// publish lets the readers have what was shown of a frame.
+func (t *Tap) publish(list []*Capture) {
+	for _, c := range list {
+		c.rings[t.worker].publish()
+	}
 }
 
 func (t *Tap) show(list []*Capture, seen *pw.Seen, data []byte) {
@@ -120,6 +128,7 @@ func (t *Tap) Expire(mem []byte, now int64, out []rings.Frame) []rings.Frame {
 			t.show(*list, &pw.Seen{}, mem[o.Addr:o.Addr+uint64(o.Len)])
 		}
 	}
+	t.publish(*list)
 	for _, c := range *list {
 		c.tell()
 	}
@@ -142,6 +151,7 @@ func (t *Tap) Unsent(mem []byte, f rings.Frame, why rings.Drop) {
 	chunk := uint64(t.hub.chunk)
 	end := min(f.Addr+uint64(f.Len), (f.Addr/chunk+1)*chunk)
 	t.show(*list, &seen, mem[f.Addr:end])
+	t.publish(*list)
 	for _, c := range *list {
 		c.tell()
 	}

@@ -69,22 +69,29 @@ func (s *shower) sessionNames(cmd *cobra.Command, args []string, _ string) ([]co
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
-// circuitNames completes by ports and sessions.
+// portNames completes by the running xwire's ports.
+func (s *shower) portNames(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), askFor)
+	defer cancel()
+	ports, err := s.client().Ports(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var list []cobra.Completion
+	for _, p := range ports {
+		list = append(list, cobra.CompletionWithDesc(p.Name, p.Description))
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// circuitNames completes by sessions and ports.
 func (s *shower) circuitNames(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	list, directive := s.sessionNames(cmd, args, toComplete)
 	if len(args) > 0 {
 		return list, directive
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), askFor)
-	defer cancel()
-	ports, err := s.client().Ports(ctx)
-	if err != nil {
-		return list, directive
-	}
-	for _, p := range ports {
-		list = append(list, cobra.CompletionWithDesc(p.Name, p.Description))
-	}
-	return list, directive
+	ports, _ := s.portNames(cmd, args, toComplete)
+	return append(list, ports...), directive
 }
 
 // completeArgs gives every command that takes no arguments, and says nothing else, no file names.
