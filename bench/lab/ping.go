@@ -24,6 +24,7 @@ type PingConfig struct {
 	Size         int           // ICMP payload in bytes; 0: 56. 1472 makes a 1500-byte IPv4 packet, 1452 an IPv6 one
 	DontFragment bool          // IPv4 DF; requests too large for the interface are errors
 	Interface    string        // for link-local addresses, or to bind
+	Source       netip.Addr    // of the requests; not valid: as the route says
 }
 
 // PingResult counts echo requests and their answers.
@@ -126,6 +127,15 @@ func (n *Namespace) openPing(addr netip.Addr, c PingConfig) (*os.File, error) {
 		if c.DontFragment && domain == unix.AF_INET {
 			if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO); err != nil {
 				return fmt.Errorf("set DF: %w", err)
+			}
+		}
+		if c.Source.IsValid() {
+			_, _, from, err := pingTarget(c.Source, c.Interface)
+			if err == nil {
+				err = unix.Bind(fd, from)
+			}
+			if err != nil {
+				return fmt.Errorf("send from %v: %w", c.Source, err)
 			}
 		}
 		return unix.Connect(fd, to)
