@@ -15,8 +15,9 @@ type Settings struct {
 
 	// Static is for tunnels that no SCCRQ sets up. Either end may begin anew at 0 at any time and
 	// nothing tells the other. Then what the peer numbers otherwise than expected is taken as it
-	// comes, and the own numbers follow what the peer expects. Only messages that may be taken
-	// twice (HELLO) can travel so.
+	// comes; a message that does nothing but acknowledge answers what is in flight, whatever it
+	// counts, because nothing else would have the peer send it; and the own numbers follow what
+	// the peer expects. Only messages that may be taken twice (HELLO) can travel so.
 	Static bool
 }
 
@@ -89,6 +90,11 @@ func (c *Channel) Failed() bool { return c.failed }
 func (c *Channel) Forget() {
 	c.queue, c.flight, c.failed = nil, nil, false // their numbers are used: the peer may have had them
 	c.window, c.acks = 1, 0
+	if c.s.Static {
+		// A peer that was away has most likely begun anew, and some (go-l2tp) never recover from a
+		// number that they do not expect yet. One that goes on where it was answers this, too.
+		c.ns, c.misnumbered = 0, false
+	}
 }
 
 // before compares numbers modulo 2^16.
@@ -96,6 +102,13 @@ func before(a, b uint16) bool { return a != b && b-a < 0x8000 }
 
 // Receive takes a message of the peer. Its id and version are the caller's to check.
 func (c *Channel) Receive(m *Message) Verdict {
+	if c.s.Static && m.Acknowledges() {
+		for range c.flight {
+			c.grow()
+		}
+		c.flight, c.ns, c.misnumbered = nil, m.Nr, false
+		return Reply
+	}
 	if !c.acknowledged(m.Nr) {
 		return Senseless
 	}
