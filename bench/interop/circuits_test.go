@@ -92,6 +92,20 @@ func matrix() (out []*circuit) {
 			out = append(out, c)
 		}
 	}
+	// Outer headers that are not as the kernel's own.
+	for _, six := range []bool{false, true} {
+		for _, udp := range []bool{false, true} {
+			n := len(out)
+			c := newCircuit(n, fmt.Sprintf("%s-%s-marked", family(six), encap(udp)), six, udp)
+			c.Keys = "ttl = 9\ntos = \"inherit\"\npcp_to_dscp = true\necn = \"rfc6040\"\nrate = \"10G\"\nunknown_unicast_limit = 1000000\n"
+			if six {
+				c.Keys += "flow_label = \"flow\"\n"
+			} else {
+				c.Keys += "df = true\n"
+			}
+			out = append(out, c)
+		}
+	}
 	return out
 }
 

@@ -30,6 +30,7 @@ type packet struct {
 	cookie           string // hex
 	sublayer         string // hex; "": none
 	inner            []byte
+	tos              byte
 	sum              checksum
 	tags             []lab.Tag
 	options          []byte // IPv4 options, or an IPv6 extension header whose first byte is its type
@@ -102,7 +103,7 @@ func (p *packet) frame(dst, src []byte) []byte {
 		proto = 17
 	}
 	if p.dst.Is4() {
-		ip := []byte{0x45, 0, 0, 0, 0x12, 0x34, byte(p.fragment >> 8), byte(p.fragment), 64, proto, 0, 0}
+		ip := []byte{0x45, p.tos, 0, 0, 0x12, 0x34, byte(p.fragment >> 8), byte(p.fragment), 64, proto, 0, 0}
 		ip = append(append(append(ip, p.src.AsSlice()...), p.dst.AsSlice()...), p.options...)
 		ip[0] = 0x40 | byte(len(ip)/4)
 		binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)+len(m)))
@@ -115,7 +116,7 @@ func (p *packet) frame(dst, src []byte) []byte {
 		proto = p.options[0]
 	}
 	n := len(extension) + len(m)
-	ip := []byte{0x60, 0, 0, 0, byte(n >> 8), byte(n), proto, 64}
+	ip := []byte{0x60 | p.tos>>4, p.tos << 4, 0, 0, byte(n >> 8), byte(n), proto, 64}
 	ip = append(append(append(ip, p.src.AsSlice()...), p.dst.AsSlice()...), extension...)
 	return append(append(append(b, 0x86, 0xdd), ip...), m...)
 }
