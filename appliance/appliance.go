@@ -18,6 +18,7 @@ import (
 	"xwire/appliance/api"
 	"xwire/appliance/capture"
 	"xwire/appliance/host"
+	"xwire/appliance/hugepages"
 	"xwire/appliance/liveness"
 	"xwire/appliance/nexthop"
 	"xwire/appliance/trunk"
@@ -211,8 +212,8 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	// What was parsed is garbage now; at 100,000 sessions it is most of the memory.
 	debug.SetGCPercent(50)
 	debug.FreeOSMemory()
-	if a.count >= hugePagesFrom {
-		if n, err := collapseHeap(); err != nil {
+	if a.count >= hugepages.From {
+		if n, err := hugepages.CollapseHeap(); err != nil {
 			a.log.Warn("ask for huge pages", "error", err)
 		} else {
 			a.log.Info("tables on huge pages", "bytes", n)

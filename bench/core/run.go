@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"xwire/appliance/hugepages"
 	"xwire/bench/figure"
 	"xwire/pw"
 	"xwire/rings"
@@ -67,9 +68,11 @@ type Report struct {
 	Results   []Result       `json:"results"`
 	Memory    []Memory       `json:"memory"`
 	Machine   figure.Machine `json:"machine"`
-	CPU       int            `json:"cpu"` // negative: not pinned
-	HugePages bool           `json:"huge_pages"`
-	Mode      string         `json:"mode"` // in process: no kernel, no NIC
+	CPU       int            `json:"cpu"`        // negative: not pinned
+	HugePages bool           `json:"huge_pages"` // under the frames
+	// TableHugeBytes is what lies on huge pages of the last table of many sessions.
+	TableHugeBytes int    `json:"table_huge_bytes"`
+	Mode           string `json:"mode"` // in process: no kernel, no NIC
 }
 
 // Run measures. It takes one CPU; frames lie in an arena as the appliance's do.
@@ -145,6 +148,12 @@ func (r *Report) measure(ctx context.Context, cfg Config, cases []Case, mem []by
 		if built != c.Setup {
 			built = c.Setup
 			b.touch()
+			if c.Sessions >= hugepages.From {
+				// As the appliance does with its tables once they are full.
+				if r.TableHugeBytes, err = hugepages.CollapseHeap(); err != nil {
+					return fmt.Errorf("%v: %w", c, err)
+				}
+			}
 		}
 		result, err := b.measure(ctx, cfg)
 		if err != nil {

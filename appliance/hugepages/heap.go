@@ -1,4 +1,5 @@
-package appliance
+// Package hugepages puts what a process holds for long on huge pages.
+package hugepages
 
 import (
 	"encoding/binary"
@@ -9,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hugePagesFrom is how many sessions make tables that do not fit what a CPU remembers of small
-// pages: below, huge ones buy nothing.
-const hugePagesFrom = 10_000
+// From is how many sessions make tables that do not fit what a CPU remembers of small pages: below,
+// huge ones buy nothing.
+const From = 10_000
 
-// collapseHeap has the kernel put this process's private memory together in pages of 2 MiB, and
+// CollapseHeap has the kernel put this process's private memory together in pages of 2 MiB, and
 // returns how many bytes it did that for. The tables of 100,000 sessions lie on ten thousand pages
 // of 4 KiB, and then finding a page costs a worker as much as reading what is on it. What is not
 // full stays as it is: a huge page has all of its memory. Kernels before 6.1, and those whose
 // transparent_hugepage/enabled is never, do nothing.
-func collapseHeap() (int, error) {
+func CollapseHeap() (int, error) {
 	const huge = 2 << 20
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

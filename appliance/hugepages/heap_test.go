@@ -1,4 +1,4 @@
-package appliance
+package hugepages
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func TestCollapseHeap(t *testing.T) {
 		}
 	}
 	before := hugeKiB(t)
-	n, err := collapseHeap()
+	n, err := CollapseHeap()
 	if err != nil {
 		t.Fatal(err)
 	}
