@@ -14,6 +14,8 @@ type ciscoClass struct {
 	sourceLine int
 	l2tpv3     bool
 	send, recv bool
+	ttl, tos   string // as TOML; "": not said
+	df         bool
 	notes      []string
 }
 
@@ -111,9 +113,18 @@ func (r *ciscoReader) classLine(n int, words []string) {
 	case words[0] == "sequencing":
 		c.send = line != "sequencing receive"
 		c.recv = line != "sequencing transmit"
-	case line == "protocol none", words[0] == "protocol", words[0] == "interworking":
-	case words[0] == "encapsulation":
-	default: // marking, TTL, path MTU
+	case strings.HasPrefix(line, "ip ttl ") && len(words) == 3:
+		c.ttl = strconv.FormatUint(r.s.number(n, words[2], 255), 10)
+	case line == "ip tos reflect":
+		c.tos = `"inherit"`
+	case strings.HasPrefix(line, "ip tos value ") && len(words) == 4:
+		if c.tos = "0"; words[3] != "0" {
+			c.tos = strconv.FormatUint(r.s.number(n, words[3], 255), 10)
+		}
+	case line == "ip dfbit set":
+		c.df = true
+	case words[0] == "protocol", words[0] == "encapsulation", words[0] == "interworking", strings.HasPrefix(line, "ip protocol "):
+	default: // path MTU
 		c.notes = append(c.notes, "Not imported: "+line)
 	}
 }
@@ -224,6 +235,7 @@ func (r *ciscoReader) done(c *ciscoConnect) {
 	}
 	if class := r.classes[c.class]; class != nil {
 		x.sendSeq, x.recvSeq = class.send, class.recv
+		x.ttl, x.tos, x.df = class.ttl, class.tos, class.df
 		x.notes = append(x.notes, class.notes...)
 	}
 	// Cisco sends a sublayer only where sequence numbers need it.

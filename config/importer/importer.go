@@ -156,6 +156,8 @@ type session struct {
 	sublayer          l2tp.Sublayer
 	sendSeq, recvSeq  bool
 	reorder           uint64 // ms
+	ttl, tos          string // as TOML; "": the default
+	df                bool
 	iface             string // of a local interface
 	mtu               int
 	circuit           string // the source's interface, if it was one that carries frames

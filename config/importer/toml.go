@@ -145,6 +145,15 @@ func (s *source) session(w *writer, t *tunnel, x *session) {
 	w.str("rx_cookie", x.rx.Hex())
 	w.str("l2spec_type", x.sublayer.String())
 	sequencing(w, x)
+	if x.ttl != "" {
+		w.linef("ttl = %s", x.ttl)
+	}
+	if x.tos != "" {
+		w.linef("tos = %s", x.tos)
+	}
+	if x.df {
+		w.linef("df = true")
+	}
 	if x.circuit != "" {
 		physical, _, _ := strings.Cut(x.circuit, ".")
 		for _, p := range s.o.Ports {
