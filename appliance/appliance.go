@@ -51,13 +51,15 @@ type Appliance struct {
 	dir      string // of the control socket: journal and trunk state live beside it
 	workers  []int  // one CPU each
 
+	changer changer
+	events  events
+
 	host     *host.Host
 	hops     *nexthop.Watcher
 	peers    *liveness.Watcher
 	circuits circuits
-	trunk    *trunk.Trunk // nil without local interfaces
-	trunkMTU int
-	noTrunk  error // why it is nil although sessions need it
+	trunk    atomic.Pointer[trunk.Trunk] // nil without local interfaces
+	noTrunk  error                       // why it is nil although sessions need it
 	table    *pw.Table
 	steering *steer.Steering
 	fabric   *rings.Fabric
@@ -67,20 +69,25 @@ type Appliance struct {
 
 	// mu guards all below. Workers never take it.
 	mu        sync.Mutex
-	ports     []*port   // by index
-	tunnels   []*tunnel // in the order of the configuration
+	unsettled unsettled
+	ports     []*port          // in the order of the configuration, and of their coming
+	former    map[string]*port // that were removed: one that comes back counts on
+	indexes   int              // port indexes that were given out
+	tunnels   []*tunnel        // in the order of the configuration
 	byName    map[string]*tunnel
 	clients   map[string]l2tp.MAC // addresses of the local interfaces of PPP sessions, by name
 	count     int                 // sessions of all tunnels
 	targets   map[nexthop.Key]*target
+	index     *index           // nil until a request needs it
 	resized   map[*target]bool // their routes' MTU has changed, their local interfaces' not yet
 	lost      map[string]bool  // local interfaces that have gone, by name
 	retryLost time.Time        // not before
 	toldOAM   time.Time        // when a VCCV message was logged last
-	toldPorts []int            // ifindexes that next hops know as ports
-	answers   int              // targets whose first answer has come
-	wake      chan struct{}    // has the supervisor look at once
-	plan      *config.Config   // until build has used it
+	trunkMTU  int
+	toldPorts []int          // ifindexes that next hops know as ports
+	answers   int            // targets whose first answer has come
+	wake      chan struct{}  // has the supervisor look at once
+	plan      *config.Config // until build has used it
 }
 
 // New checks what a configuration asks for against the machine. It changes nothing on it.
@@ -93,7 +100,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg,
-		byName: make(map[string]*tunnel), clients: make(map[string]l2tp.MAC), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
+		changer: newChanger(), byName: make(map[string]*tunnel), clients: make(map[string]l2tp.MAC), former: make(map[string]*port), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	if a.settings.Control == "" {
 		a.settings.Control = api.DefaultSocket
@@ -223,6 +230,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	start("workers", a.fabric.Run)
 	start("liveness", a.peers.Run)
 	start("path MTUs", a.hearPaths)
+	start("changes", a.changer.run)
 	return nil
 }
 
@@ -234,8 +242,8 @@ func (a *Appliance) close() {
 	}
 	a.mu.Unlock()
 	a.circuitsUp()
-	if a.trunk != nil {
-		a.trunk.Close()
+	if t := a.trunk.Load(); t != nil {
+		t.Close()
 	}
 	if err := a.host.RestoreAll(); err != nil {
 		a.log.Error("put NIC settings back", "error", err)

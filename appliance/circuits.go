@@ -86,7 +86,7 @@ func (a *Appliance) wantDown(t *tunnel, want circuits) {
 }
 
 func (a *Appliance) setCarrier(name string, on bool) bool {
-	err := a.trunk.SetCarrier(name, on)
+	err := a.trunk.Load().SetCarrier(name, on)
 	a.tellCircuit("local interface", name, on, err)
 	return err == nil
 }
@@ -115,7 +115,7 @@ func (a *Appliance) tellCircuit(kind, name string, up bool, err error) {
 func (a *Appliance) circuitsUp() {
 	var errs []error
 	for name := range a.circuits.locals {
-		errs = append(errs, a.trunk.SetCarrier(name, true))
+		errs = append(errs, a.trunk.Load().SetCarrier(name, true))
 	}
 	if err := errors.Join(errs...); err != nil {
 		a.log.Warn("give local interfaces their carrier back", "error", err)

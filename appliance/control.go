@@ -71,6 +71,7 @@ func (a *Appliance) control() http.Handler {
 	mux.HandleFunc("DELETE /v1/captures/{id}", a.serveStop)
 	mux.HandleFunc("GET /v1/trace", a.serveTrace)
 	mux.HandleFunc("POST /v1/trace", a.serveTraceFrame)
+	a.serveChanges(mux.HandleFunc)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no-such-path", fmt.Sprintf("%s %s is not served", r.Method, r.URL.Path))
 	})
@@ -104,8 +105,11 @@ func (a *Appliance) serveSession(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func answer(w http.ResponseWriter, v any) {
+func answer(w http.ResponseWriter, v any) { answerWith(w, http.StatusOK, v) }
+
+func answerWith(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
 	// A reader that went away is no business of ours.
 	_ = json.NewEncoder(w).Encode(v)
 }

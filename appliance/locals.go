@@ -26,35 +26,55 @@ const (
 // makeTrunk opens the trunk when a session needs it, and adds its inner end as a port. One that is
 // not needed any more is removed. Without a trunk its sessions wait with the reason.
 func (a *Appliance) makeTrunk(cfg *config.Config) error {
-	mtu, needed := trunkMTU, false
+	mtu, needed := 0, false
 	for i := range cfg.Tunnels {
 		for j := range cfg.Tunnels[i].Sessions {
 			s := &cfg.Tunnels[i].Sessions[j]
 			if s.Local() && s.Enabled && cfg.Tunnels[i].Enabled {
-				needed, mtu = true, min(max(mtu, a.localMTU(&cfg.Tunnels[i], s)), widestMTU)
+				needed, mtu = true, max(mtu, a.localMTU(&cfg.Tunnels[i], s))
 			}
 		}
 	}
 	if !needed {
+		a.mu.Lock()
+		a.trunkMTU = trunkMTU
+		a.mu.Unlock()
 		a.removeTrunk()
 		return nil
 	}
+	if a.noTrunk = a.openTrunk(mtu); a.noTrunk != nil {
+		if a.settings.Strict {
+			return a.noTrunk
+		}
+		a.log.Error("local interfaces wait", "error", a.noTrunk)
+	}
+	return nil
+}
+
+// openTrunk makes the trunk for interfaces of an MTU, or has the one that is there carry it.
+func (a *Appliance) openTrunk(mtu int) error {
+	mtu = min(max(trunkMTU, mtu), widestMTU)
+	t := a.trunk.Load()
+	a.mu.Lock()
+	if t != nil && mtu <= a.trunkMTU {
+		a.mu.Unlock()
+		return nil
+	}
 	a.trunkMTU = mtu
+	a.mu.Unlock()
+	if t != nil {
+		return t.Widen(mtu)
+	}
 	t, err := trunk.Open(a.trunkConfig())
 	if err != nil {
-		if a.settings.Strict {
-			return fmt.Errorf("open trunk of local interfaces: %w", err)
-		}
-		a.log.Error("open trunk of local interfaces", "error", err)
-		a.noTrunk = err
-		return nil
+		return fmt.Errorf("open trunk of local interfaces: %w", err)
 	}
 	p := &port{trunk: true}
 	p.Name, p.Interface = "trunk", t.InnerName()
 	p.rules.Whole = true // all that local interfaces send is a session's
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trunk = t
+	a.trunk.Store(t)
 	a.addPort(p)
 	return nil
 }
@@ -66,7 +86,7 @@ func (a *Appliance) trunkConfig() trunk.Config {
 // remakeTrunk makes a trunk anew that somebody deleted. Its interfaces follow in restoreLocals.
 func (a *Appliance) remakeTrunk() error {
 	a.log.Warn("the trunk of local interfaces is gone: it is made again")
-	if err := a.trunk.Remake(); err != nil {
+	if err := a.trunk.Load().Remake(); err != nil {
 		return fmt.Errorf("open trunk of local interfaces: %w", err)
 	}
 	for s := range a.eachSession {
@@ -105,12 +125,12 @@ type bound struct {
 
 // bindLocals makes or adopts the local interfaces, and removes those whose session has gone.
 func (a *Appliance) bindLocals(cfg *config.Config) (map[string]bound, error) {
-	bindings := make(map[string]bound)
-	if a.trunk == nil {
-		return bindings, a.noTrunk
+	t := a.trunk.Load()
+	if t == nil {
+		return nil, a.noTrunk
 	}
 	var want []trunk.Interface
-	mtus, pppoe := make(map[string]int), make(map[string]bool)
+	wanted := make(map[string]bool)
 	for i := range cfg.Tunnels {
 		c := &cfg.Tunnels[i]
 		for j := range c.Sessions {
@@ -118,23 +138,34 @@ func (a *Appliance) bindLocals(cfg *config.Config) (map[string]bound, error) {
 			if !s.Local() || !s.Enabled || !c.Enabled {
 				continue
 			}
-			mtu := a.localMTU(c, s)
-			mtus[s.InterfaceName], pppoe[s.InterfaceName] = mtu, s.PPP()
-			want = append(want, trunk.Interface{Name: s.InterfaceName, Session: c.Name + "/" + s.Name, MTU: mtu, KeepMTU: s.MTU == 0})
+			wanted[s.InterfaceName] = true
+			want = append(want, a.localInterface(c, s))
 		}
 	}
-	if err := a.trunk.Prune(func(name string) bool { _, ok := mtus[name]; return ok }); err != nil {
+	if err := t.Prune(func(name string) bool { return wanted[name] }); err != nil {
 		a.log.Warn("remove local interfaces of sessions that are gone", "error", err)
 	}
-	made, err := a.trunk.Ensure(want)
+	return a.ensureLocals(want)
+}
+
+// localInterface is what the trunk is asked for.
+func (a *Appliance) localInterface(t *config.Tunnel, s *config.Session) trunk.Interface {
+	return trunk.Interface{Name: s.InterfaceName, Session: t.Name + "/" + s.Name, MTU: a.localMTU(t, s), KeepMTU: s.MTU == 0}
+}
+
+// ensureLocals makes local interfaces. The error is that of those that were not made; the others stand.
+func (a *Appliance) ensureLocals(want []trunk.Interface) (map[string]bound, error) {
+	made, err := a.trunk.Load().Ensure(want)
 	if err != nil {
 		a.log.Error("make local interfaces", "error", err)
 	}
+	mtus := make(map[string]int, len(want))
+	for _, w := range want {
+		mtus[w.Name] = w.MTU
+	}
+	bindings := make(map[string]bound, len(made))
 	for _, b := range made {
 		bindings[b.Name] = bound{Binding: b, MTU: mtus[b.Name]}
-		if mac, err := net.ParseMAC(b.MAC); err == nil && pppoe[b.Name] {
-			a.clients[b.Name] = l2tp.MAC(mac)
-		}
 	}
 	return bindings, err
 }
@@ -161,8 +192,8 @@ func (a *Appliance) localMTU(t *config.Tunnel, s *config.Session) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	path := 1500
-	if h := a.targets[hopKey(t)].hop; h.MTU > 0 {
-		path = h.MTU
+	if to := a.targets[hopKey(t)]; to != nil && to.hop.MTU > 0 {
+		path = to.hop.MTU
 	}
 	if mtu := s.InterfaceMTU(t, path); s.MTU != 0 || mtu < widestMTU {
 		return mtu
@@ -178,6 +209,19 @@ func (s *session) bind(bindings map[string]bound, failed error) {
 		s.wait(notMade(s.ifname(), failed))
 	}
 	s.mtu, s.svlan, s.cvlan = uint16(b.MTU), b.SVLAN, b.CVLAN
+}
+
+// noteClient remembers the address of a PPP session's local interface: it is the PPPoE client's. The
+// caller holds mu.
+func (a *Appliance) noteClient(c *config.Session, bindings map[string]bound) {
+	if !c.PPP() || !c.Local() {
+		return
+	}
+	if b, ok := bindings[c.InterfaceName]; ok {
+		if mac, err := net.ParseMAC(b.MAC); err == nil {
+			a.clients[c.InterfaceName] = l2tp.MAC(mac)
+		}
+	}
 }
 
 // trunkPort is the trunk's inner end, or nil. The caller holds mu.

@@ -8,10 +8,11 @@ import (
 
 // watchLocals has local interfaces made again that somebody deletes.
 func (a *Appliance) watchLocals() {
-	if a.trunk == nil {
+	t := a.trunk.Load()
+	if t == nil {
 		return
 	}
-	err := a.trunk.Watch(func(name string) {
+	err := t.Watch(func(name string) {
 		a.mu.Lock()
 		a.lost[name] = true
 		a.mu.Unlock()
@@ -29,7 +30,7 @@ func (a *Appliance) restoreLocals(now time.Time) {
 	if len(want) == 0 {
 		return
 	}
-	bindings, err := a.trunk.Ensure(want) // without mu: a thousand of them take seconds
+	bindings, err := a.trunk.Load().Ensure(want) // without mu: a thousand of them take seconds
 	stand := make(map[string]bool, len(bindings))
 	for _, b := range bindings {
 		stand[b.Name] = true

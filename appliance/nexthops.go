@@ -24,6 +24,10 @@ type target struct {
 	path  path
 }
 
+func newTarget(key nexthop.Key) *target {
+	return &target{hop: nexthop.Hop{Key: key, State: nexthop.NoRoute, Reason: "not looked up yet"}}
+}
+
 // addKeys asks for the next hops of all tunnels.
 func (a *Appliance) addKeys(cfg *config.Config) {
 	a.mu.Lock()
@@ -34,7 +38,7 @@ func (a *Appliance) addKeys(cfg *config.Config) {
 		if !cfg.Tunnels[i].Enabled || a.targets[key] != nil {
 			continue
 		}
-		a.targets[key] = &target{hop: nexthop.Hop{Key: key, State: nexthop.NoRoute, Reason: "not looked up yet"}}
+		a.targets[key] = newTarget(key)
 		keys = append(keys, key)
 	}
 	a.hops.Add(keys...)
@@ -73,6 +77,10 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 				a.resized[t] = true
 				a.wakeSupervisor()
 			}
+		}
+		if h.State != t.hop.State {
+			a.unsettled.target(t)
+			a.wakeSupervisor()
 		}
 		t.hop = h
 		if !t.known {
@@ -166,7 +174,7 @@ func (a *Appliance) takePort(ifindex int) {
 			return
 		}
 	}
-	if a.trunk != nil && info.Peer.Name == a.trunk.InnerName() {
+	if t := a.trunk.Load(); t != nil && info.Peer.Name == t.InnerName() {
 		a.log.Warn("a tunnel's route leaves by a local interface", "interface", info.Name)
 		return
 	}
@@ -174,7 +182,7 @@ func (a *Appliance) takePort(ifindex int) {
 		if slices.ContainsFunc(a.ports, func(p *port) bool { return p.Interface == name }) {
 			continue
 		}
-		p := &port{}
+		p := &port{taken: true}
 		p.Name, p.Interface = name, name
 		p.rules.Core = true
 		a.addPort(p)

@@ -33,6 +33,7 @@ type port struct {
 	config.Port
 	index  uint16
 	trunk  bool
+	taken  bool // for a route: no file names it
 	rules  steer.PortRules
 	vlans  []tags
 	pppoes []steer.PPPoE
@@ -89,7 +90,19 @@ func (a *Appliance) portNamed(name string) *port {
 }
 
 func (a *Appliance) addPort(p *port) *port {
-	p.index = uint16(len(a.ports))
+	if was := a.former[p.Name]; was != nil {
+		p.index, p.last, p.l2cp, p.passed = was.index, was.last, was.l2cp, was.passed
+		delete(a.former, p.Name)
+	} else if a.indexes < pw.MaxPorts {
+		p.index = uint16(a.indexes)
+		a.indexes++
+	} else { // all were given out: that of a port that is gone, whose counts go on
+		for name, was := range a.former {
+			p.index = was.index
+			delete(a.former, name)
+			break
+		}
+	}
 	p.reason = "not opened yet"
 	a.ports = append(a.ports, p)
 	return p
@@ -151,6 +164,7 @@ func (a *Appliance) openPorts(now time.Time) {
 			continue
 		}
 		p.reason, p.told, p.warned, p.pause = "", "", nil, 0
+		a.unsettled.all = true
 		a.log.Info("port open", "port", p.Name, "interface", p.Interface, "mode", p.opened.rings.Mode().String(),
 			"driver", p.opened.info.Driver, "queues", len(p.opened.rings.Sockets()))
 	}
@@ -276,7 +290,7 @@ func (a *Appliance) closePort(p *port) {
 	if o == nil {
 		return
 	}
-	p.opened = nil
+	p.opened, a.unsettled.all = nil, true
 	warn := func(what string, err error) {
 		if err != nil {
 			a.log.Warn(what, "port", p.Name, "interface", p.Interface, "error", err)

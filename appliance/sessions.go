@@ -19,8 +19,8 @@ type tunnel struct {
 	target        *target
 	sessions      []*session          // in the order of the configuration
 	names         map[string]*session // of sessions; nil until the first is asked for
-	api           bool                // created by a request, not by the file
 	cut           bool                // its peer is down, and its circuits go with it: nothing is sent
+	told          string              // type of the last event about its state
 }
 
 // session is a session of a tunnel. There may be 100,000 of them: every word counts.
@@ -33,6 +33,7 @@ type session struct {
 	svlan, cvlan uint16 // its place on the trunk; 0 and 0 before it has one
 	enabled      bool   // by its own configuration
 	standing     bool   // in the table
+	up           bool   // as was last told
 	api          bool   // created by a request, not by the file
 	gone         bool   // removed: whoever still holds it leaves it alone
 }
@@ -139,9 +140,10 @@ func (a *Appliance) makeSessions(cfg *config.Config) error {
 			s := &all[0]
 			all = all[1:]
 			s.tunnel = t
-			s.packed, s.enabled = packer.pack(&list[j]), list[j].Enabled
+			s.packed, s.enabled, s.api = packer.pack(&list[j]), list[j].Enabled, list[j].Requested
 			if list[j].Local() && s.runs() {
 				s.bind(bindings, failed)
+				a.noteClient(&list[j], bindings)
 			}
 			t.sessions[j] = s
 			a.standSession(s, &list[j])

@@ -35,7 +35,7 @@ func TestSpliceDropsAreShown(t *testing.T) {
 	}
 	core(t)
 	a, _, _ := launch(t, localsText)
-	if a.trunk.Kind() != trunk.Spliced {
+	if a.trunk.Load().Kind() != trunk.Spliced {
 		t.Log("this kernel has VLAN devices: no programs that could drop")
 		return
 	}

@@ -56,7 +56,7 @@ func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	v := api.Tunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, TunnelID: t.TID, PeerTunnel: t.PTID, VRF: t.VRF,
 		Version: fmt.Sprintf("l2tpv%d", t.Version), Keyed: t.Keyed, Unknown: t.Unknown.String(), Encap: t.Encap.String(), Local: t.Local.Addr().String(), Peer: t.Peer.Addr().String(),
-		SessionCount: len(t.sessions), Origin: origin(t.api), State: "disabled", OnDown: t.OnDown.String(), NextHop: api.NextHop{State: "disabled"},
+		SessionCount: len(t.sessions), Origin: origin(t.Requested), State: "disabled", OnDown: t.OnDown.String(), NextHop: api.NextHop{State: "disabled"},
 	}
 	v.TTL, v.DF, v.TOS = t.TTL, t.DF && !t.IP6(), config.TOSText(t.TOS)
 	if t.Encap == l2tp.EncapUDP {
@@ -147,7 +147,9 @@ func (a *Appliance) Session(tunnel, name string, cookies bool) (found api.Sessio
 			continue
 		}
 		if s := t.session(name); s != nil {
+			c := s.config()
 			found = a.apiSession(s, cookies)
+			found.Config = sessionKeys(&c, cookies)
 			matches++
 		}
 	}
@@ -182,10 +184,8 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 	case !conf.Local():
 		v.Port, v.VLAN = conf.Attach, conf.VLAN.String()
 	}
+	v.State, v.Reason = a.sessionState(s, &conf)
 	if !s.standing {
-		if s.runs() {
-			v.State, v.Reason = "waiting", s.reason()
-		}
 		return v
 	}
 	if n, ok := a.table.Numbering(s.id); ok {
@@ -199,14 +199,6 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		v.Suspicion = a.table.Suspicion(s.id).String()
 	}
 	v.ECNDiscards, v.TxRateDiscards, v.RxRateDiscards, v.StormDiscards = c.RxECNDiscards, c.TxRateDiscards, c.RxRateDiscards, c.RxStormDiscards
-	v.State, v.Reason = "waiting", a.circuitReason(s, &conf)
-	switch hop := t.target.hop; {
-	case v.Reason != "":
-	case hop.State != nexthop.Resolved:
-		v.Reason = hopText(hop)
-	default:
-		v.State = "up"
-	}
 	return v
 }
 
@@ -290,10 +282,11 @@ func (a *Appliance) Ports() []api.Port {
 
 // spliceDrops counts what was dropped between the trunk and local interfaces, by reason.
 func (a *Appliance) spliceDrops() map[string]uint64 {
-	if a.trunk == nil {
+	t := a.trunk.Load()
+	if t == nil {
 		return nil
 	}
-	drops, err := a.trunk.Drops()
+	drops, err := t.Drops()
 	if err != nil {
 		return nil
 	}

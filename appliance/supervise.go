@@ -57,6 +57,7 @@ func (a *Appliance) round(now time.Time) {
 	}
 	a.openPorts(now)
 	a.forgetPaths(now)
+	a.settle()
 	a.mu.Unlock()
 	a.restoreLocals(now)
 	a.resizeLocals()
@@ -118,6 +119,7 @@ func (a *Appliance) portEvent(e rings.Event) {
 	if p == nil {
 		return
 	}
+	a.unsettled.all = true
 	switch e.Kind {
 	case rings.PortDown:
 		p.opened.down, p.reason = true, fmt.Sprintf("interface %s does not send: %v", p.Interface, e.Err)

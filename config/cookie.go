@@ -85,6 +85,9 @@ func (r *reader) rxCookies(key string, v any) (two [2]l2tp.Cookie, n uint8) {
 	return two, uint8(len(list))
 }
 
+// CookieKeys are the keys whose values are secrets.
+func CookieKeys() []string { return slices.Clone(cookieKeys) }
+
 // cookieKeys are the keys whose values no message may show.
 var cookieKeys = []string{"tx_cookie", "rx_cookie", "peer_cookie", "cookie"}
 

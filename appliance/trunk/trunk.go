@@ -155,6 +155,26 @@ func (t *Trunk) Remake() error {
 	return t.open()
 }
 
+// Widen has the trunk carry interfaces of a larger MTU.
+func (t *Trunk) Widen(mtu int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if mtu <= t.config.MTU {
+		return nil
+	}
+	for _, index := range []int{t.inner, t.stack} {
+		l, err := t.handle.LinkByIndex(index)
+		if err == nil {
+			err = t.handle.LinkSetMTU(l, mtu+tagRoom)
+		}
+		if err != nil {
+			return fmt.Errorf("set MTU %d on the trunk of local interfaces: %w", mtu+tagRoom, err)
+		}
+	}
+	t.config.MTU = mtu
+	return nil
+}
+
 // Close ends the programs of a spliced trunk, and Watch, and frees the sockets. The devices stay. It
 // must not be called by what Watch calls.
 func (t *Trunk) Close() {

@@ -1,0 +1,249 @@
+package appliance
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"xwire/appliance/api"
+	"xwire/config"
+)
+
+// mostBody is the most that a request may say: a tunnel with some thousand sessions.
+const mostBody = 16 << 20
+
+// changes answers the requests that change something.
+func (a *Appliance) serveChanges(handle func(pattern string, f func(http.ResponseWriter, *http.Request))) {
+	handle("POST /v1/tunnels", a.createTunnel)
+	handle("GET /v1/tunnels/{tunnel}", a.serveTunnel)
+	handle("PATCH /v1/tunnels/{tunnel}", a.changeObject)
+	handle("DELETE /v1/tunnels/{tunnel}", a.deleteObject)
+	handle("GET /v1/tunnels/{tunnel}/sessions", a.serveTunnelSessions)
+	handle("POST /v1/tunnels/{tunnel}/sessions", a.createSession)
+	handle("GET /v1/tunnels/{tunnel}/sessions/{session}", a.serveSession)
+	handle("PATCH /v1/tunnels/{tunnel}/sessions/{session}", a.changeObject)
+	handle("DELETE /v1/tunnels/{tunnel}/sessions/{session}", a.deleteObject)
+	handle("GET /v1/config", a.serveConfig)
+	handle("GET /v1/events", a.serveEvents)
+}
+
+// answerError answers what a change failed with.
+func (a *Appliance) answerError(w http.ResponseWriter, err error) {
+	var r *refusal
+	switch {
+	case errors.As(err, &r):
+	case errors.Is(err, errStopping):
+		r = refused(http.StatusServiceUnavailable, api.CodeStopping, "%v", err)
+	default:
+		r = refused(http.StatusInternalServerError, api.CodeFailed, "%v", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(r.status)
+	_ = json.NewEncoder(w).Encode(r.body)
+}
+
+// body reads a request's keys. Numbers become what a file has.
+func body(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody))
+	dec.UseNumber()
+	var v map[string]any
+	err := dec.Decode(&v)
+	if err == nil && dec.More() {
+		err = errors.New("something follows the object")
+	}
+	if err == nil && v == nil {
+		err = errors.New("it must be an object of keys and values")
+	}
+	if err != nil {
+		return nil, refused(http.StatusBadRequest, api.CodeInvalidRequest, "read request: %v", err)
+	}
+	return asFile(v).(map[string]any), nil
+}
+
+// asFile turns JSON's numbers into those of a file.
+func asFile(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64()
+		return f
+	case map[string]any:
+		for k, e := range v {
+			v[k] = asFile(e)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = asFile(e)
+		}
+	}
+	return v
+}
+
+// named takes the name of a new object out of its keys.
+func named(keys map[string]any) (string, error) {
+	name, ok := keys["name"].(string)
+	if !ok {
+		return "", refused(http.StatusBadRequest, api.CodeInvalidRequest, `"name" is missing, or is no string`)
+	}
+	delete(keys, "name")
+	if err := config.NewName(name); err != nil {
+		return "", refused(http.StatusUnprocessableEntity, api.CodeInvalidConfig, "%v", err)
+	}
+	return name, nil
+}
+
+func (a *Appliance) createTunnel(w http.ResponseWriter, r *http.Request) {
+	keys, err := body(w, r)
+	var name string
+	if err == nil {
+		name, err = named(keys)
+	}
+	if err == nil {
+		err = a.amend(r.Context(), config.Amendment{Tunnel: name, Keys: keys}, true)
+	}
+	if err != nil {
+		a.answerError(w, err)
+		return
+	}
+	a.answerTunnel(w, name, http.StatusCreated)
+}
+
+func (a *Appliance) createSession(w http.ResponseWriter, r *http.Request) {
+	keys, err := body(w, r)
+	var name string
+	if err == nil {
+		name, err = named(keys)
+	}
+	if err == nil {
+		err = a.amend(r.Context(), config.Amendment{Tunnel: r.PathValue("tunnel"), Session: name, Keys: keys}, true)
+	}
+	if err != nil {
+		a.answerError(w, err)
+		return
+	}
+	a.answerSession(w, r.PathValue("tunnel"), name, http.StatusCreated)
+}
+
+func (a *Appliance) changeObject(w http.ResponseWriter, r *http.Request) {
+	keys, err := body(w, r)
+	m := config.Amendment{Tunnel: r.PathValue("tunnel"), Session: r.PathValue("session"), Keys: keys}
+	if err == nil {
+		err = a.amend(r.Context(), m, false)
+	}
+	switch {
+	case err != nil:
+		a.answerError(w, err)
+	case m.Session == "":
+		a.answerTunnel(w, m.Tunnel, http.StatusOK)
+	default:
+		a.answerSession(w, m.Tunnel, m.Session, http.StatusOK)
+	}
+}
+
+func (a *Appliance) deleteObject(w http.ResponseWriter, r *http.Request) {
+	m := config.Amendment{Tunnel: r.PathValue("tunnel"), Session: r.PathValue("session"), Remove: true}
+	if err := a.amend(r.Context(), m, false); err != nil {
+		a.answerError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (a *Appliance) serveTunnel(w http.ResponseWriter, r *http.Request) {
+	a.answerTunnel(w, r.PathValue("tunnel"), http.StatusOK)
+}
+
+func (a *Appliance) answerTunnel(w http.ResponseWriter, name string, status int) {
+	a.mu.Lock()
+	t := a.byName[name]
+	if t == nil {
+		a.mu.Unlock()
+		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", name))
+		return
+	}
+	v := a.apiTunnel(t)
+	v.Config = t.Keys()
+	a.mu.Unlock()
+	answerWith(w, status, v)
+}
+
+func (a *Appliance) answerSession(w http.ResponseWriter, tunnel, name string, status int) {
+	s, matches := a.Session(tunnel, name, false)
+	if matches == 0 { // somebody was quicker
+		refuse(w, http.StatusNotFound, api.CodeNoSuchSession, fmt.Sprintf("there is no session %q in a tunnel %q", name, tunnel))
+		return
+	}
+	answerWith(w, status, s)
+}
+
+func (a *Appliance) serveTunnelSessions(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	list, ok := a.Sessions(api.SessionQuery{Tunnel: r.PathValue("tunnel"), Errors: q.Get("errors") == "1", Cookies: q.Get("cookies") == "1"})
+	if !ok {
+		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", r.PathValue("tunnel")))
+		return
+	}
+	answerList(w, list)
+}
+
+func (a *Appliance) serveConfig(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/toml")
+	_ = a.WriteConfig(w)
+}
+
+// sessionKeys are a session's keys as it has them, without its cookies unless they are asked for.
+func sessionKeys(c *config.Session, cookies bool) api.Keys {
+	keys := c.Keys()
+	if !cookies {
+		maps.DeleteFunc(keys, func(k string, _ any) bool { return slices.Contains(config.CookieKeys(), k) })
+	}
+	return keys
+}
+
+// A reader of events that takes nothing for eventPatience is let go; where nothing happens it gets an
+// empty line each eventBeat, so that one that has gone is noticed.
+const (
+	eventPatience = 10 * time.Second
+	eventBeat     = 30 * time.Second
+)
+
+func (a *Appliance) serveEvents(w http.ResponseWriter, r *http.Request) {
+	ch, leave := a.events.listen()
+	defer leave()
+	prefix, suffix, kind := "", "\n", "application/x-ndjson"
+	if r.Header.Get("Accept") == "text/event-stream" {
+		prefix, suffix, kind = "data: ", "\n\n", "text/event-stream"
+	}
+	w.Header().Set("Content-Type", kind)
+	out := http.NewResponseController(w)
+	beat := time.NewTicker(eventBeat)
+	defer beat.Stop()
+	flush := func() bool {
+		return out.SetWriteDeadline(time.Now().Add(eventPatience)) == nil && out.Flush() == nil
+	}
+	for ok := flush(); ok; {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-beat.C:
+			_, err := io.WriteString(w, "\n")
+			ok = err == nil && flush()
+		case e := <-ch:
+			text, err := json.Marshal(e)
+			if err == nil {
+				_, err = io.WriteString(w, prefix+string(text)+suffix)
+			}
+			ok = err == nil
+			if ok && len(ch) == 0 {
+				ok = flush()
+			}
+		}
+	}
+}
