@@ -28,6 +28,7 @@ type Program struct {
 	// Binds are directories that the program alone sees in place of others:
 	// where -> what.
 	Binds map[string]string
+	Files []*os.File // as its descriptors 3 and on
 	// Output takes standard output and error; nil: a file of the lab, which
 	// Process.Output reads.
 	Output io.Writer
@@ -55,6 +56,7 @@ func (n *Namespace) Start(p Program) (*Process, error) {
 	cmd := exec.Command(path, p.Args...)
 	cmd.Dir = p.Dir
 	cmd.Env = append(os.Environ(), p.Env...)
+	cmd.ExtraFiles = p.Files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if !n.lab.keep {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL

@@ -34,30 +34,38 @@ func Prepare(ctx context.Context) error {
 	return err
 }
 
-func prepare(ctx context.Context) (*kit, error) {
+// openKit opens the cache for one process alone, until unlock.
+func openKit(ctx context.Context) (k *kit, unlock func(), err error) {
 	if runtime.GOARCH != "amd64" {
-		return nil, errors.New("prepare a virtual machine: only amd64 hosts can share their root with the guest")
+		return nil, nil, errors.New("prepare a virtual machine: only amd64 hosts can share their root with the guest")
 	}
 	dir := os.Getenv(CacheEnv)
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("prepare a virtual machine: %w", err)
+			return nil, nil, fmt.Errorf("prepare a virtual machine: %w", err)
 		}
 		dir = filepath.Join(cache, "xwire-vm")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("prepare a virtual machine: %w", err)
+		return nil, nil, fmt.Errorf("prepare a virtual machine: %w", err)
 	}
-	unlock, err := lockFile(ctx, filepath.Join(dir, "prepare.lock"))
+	unlock, err = lockFile(ctx, filepath.Join(dir, "prepare.lock"))
 	if err != nil {
-		return nil, fmt.Errorf("prepare a virtual machine: %w", err)
+		return nil, nil, fmt.Errorf("prepare a virtual machine: %w", err)
+	}
+	return &kit{dir: dir}, unlock, nil
+}
+
+func prepare(ctx context.Context) (*kit, error) {
+	k, unlock, err := openKit(ctx)
+	if err != nil {
+		return nil, err
 	}
 	defer unlock()
-	k := &kit{dir: dir}
 	for _, step := range []func(context.Context) error{k.prepareQEMU, k.prepareKernel, k.prepareInitrd} {
 		if err := step(ctx); err != nil {
-			return nil, fmt.Errorf("prepare a virtual machine in %s: %w", dir, err)
+			return nil, fmt.Errorf("prepare a virtual machine in %s: %w", k.dir, err)
 		}
 	}
 	return k, nil
