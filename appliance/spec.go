@@ -89,10 +89,13 @@ func localAttachment(svlan, cvlan uint16, s *config.Session, trunkPort uint16) p
 }
 
 func oversize(o config.Oversize) pw.Oversize {
-	if o == config.OversizeFragment {
-		return pw.OversizeFragment
+	switch o {
+	case config.OversizeDrop:
+		return pw.OversizeDrop
+	case config.OversizePW:
+		return pw.OversizePW
 	}
-	return pw.OversizeDrop
+	return pw.OversizeFragment
 }
 
 // sequence: who decides that packets are numbered demands it of the peer.

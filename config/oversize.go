@@ -1,5 +1,7 @@
 package config
 
+import "xwire/l2tp"
+
 // Oversize is what becomes of a frame whose packet is larger than the path's MTU.
 type Oversize uint8
 
@@ -7,9 +9,10 @@ type Oversize uint8
 const (
 	OversizeFragment Oversize = iota
 	OversizeDrop
+	OversizePW
 )
 
-var oversizes = [...]string{"fragment", "drop"}
+var oversizes = [...]string{"fragment", "drop", "pw"}
 
 func (o Oversize) String() string { return oversizes[o] }
 
@@ -22,6 +25,26 @@ const (
 	leastMSS = 536
 	mostMSS  = 65535 - 40
 )
+
+// then says what becomes of what is too large.
+func (o Oversize) then() string {
+	return [...]string{"is sent in IP fragments", "is dropped", "is fragmented inside the pseudowire"}[o]
+}
+
+// checkOversize knows what RFC 4623 section 3 asks of sessions that fragment inside the pseudowire.
+func (s *Session) checkOversize(p problems, t *Tunnel) {
+	if s.Oversize != OversizePW {
+		return
+	}
+	switch {
+	case t.Version != 3 || s.L2Spec != l2tp.SublayerDefault:
+		p.errorf("oversize", `"pw" needs L2TPv3 with l2spec_type = "default", which has the bits for it`)
+	case !s.Sequence.Send || s.Sequence.LNS == LNSOff:
+		p.errorf("oversize", `"pw" needs send_seq = true, and no lns_mode = false: fragments are told apart by their numbers`)
+	case s.Marking.DFGiven && !s.Marking.DF:
+		p.errorf("oversize", `"pw" sends all packets with DF over IPv4, but df is false`)
+	}
+}
 
 func (r *reader) mssClamp(key string, v any) int32 {
 	if b, ok := v.(bool); ok {

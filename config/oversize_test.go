@@ -16,6 +16,12 @@ func TestSizeKeys(t *testing.T) {
 	}{
 		{keys: `oversize = "fragment"`, oversize: OversizeFragment},
 		{keys: `oversize = "drop"`, oversize: OversizeDrop},
+		{keys: "oversize = \"pw\"\nl2spec_type = \"default\"\nsend_seq = true", oversize: OversizePW},
+		{keys: "oversize = \"pw\"\nl2spec_type = \"default\"\nseqnum = true", oversize: OversizePW},
+		{keys: "oversize = \"pw\"\nl2spec_type = \"default\"", wrong: "send_seq"},
+		{keys: "oversize = \"pw\"\nl2spec_type = \"default\"\nsend_seq = true\nlns_mode = false", wrong: "lns_mode"},
+		{keys: "oversize = \"pw\"\nl2spec_type = \"default\"\nsend_seq = true\ndf = false", wrong: "df"},
+		{keys: `oversize = "pw"`, wrong: "l2spec_type"},
 		{keys: `oversize = "keep"`, wrong: "oversize"},
 		{keys: `mtu = 1400`, oversize: OversizeFragment},
 		{keys: "mss_clamp = true", mss: MSSByPath},

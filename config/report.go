@@ -248,10 +248,7 @@ func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMT
 		whole -= pppoeRoom // what PPPoE clients send
 	}
 	need := s.CoreMTU(t, whole)
-	then := "is sent in IP fragments"
-	if s.Oversize == OversizeDrop {
-		then = "is dropped"
-	}
+	then := s.Oversize.then()
 	switch {
 	case s.Local() && s.MTU != 0 && s.CoreMTU(t, rs.MTU) > coreMTU:
 		warn("mtu", "%d does not fit through a core MTU of %d: what is larger than %d %s; a core MTU of %d carries it whole",

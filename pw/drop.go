@@ -83,7 +83,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropShort:            {"short", "The packet ends before the session id, cookie and sublayer do."},
 	DropCookieMismatch:   {"cookie_mismatch", "The cookie is none of those accepted."},
 	DropOAM:              {"oam", "A VCCV message (V bit of the sublayer): no frame for the attachment circuit."},
-	DropFragment:         {"fragment", "A fragment of a payload (B or E bit of the sublayer), which nothing here reassembles."},
+	DropFragment:         {"fragment", "A fragment of a payload (B or E bit of the sublayer) that the session does not put together, or of which others are missing."},
 	DropUnnumbered:       {"unnumbered", "The packet has no sequence number, and the session requires one."},
 	DropOld:              {"old", "The packet's sequence number is that of one that has come already, or whose turn is over."},
 	DropECN:              {"ecn", "The outer header tells of congestion, and the packet inside could not tell it on (RFC 6040)."},

@@ -239,8 +239,7 @@ func (w *window) write(d *session, t *tunnel, h *nextHop) {
 // word copies eight bytes.
 func word(dst, src []byte) { binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)) }
 
-// encap writes the outer headers before the frame and points it to them. What the session's extra
-// changes in them it changes between the headers' lengths and what is computed over all of it.
+// encap writes the outer headers before the frame and points it to them.
 func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	c := f.counters.at(d.slot)
 	addr, n := fr.Addr, fr.Len
@@ -266,23 +265,53 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 		numbered.numberV2(uint16(e.seq.tx.next.Load()))
 		d = &numbered
 	}
-	l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n
-	oversize := l3len > h.mtu
-	if oversize && e.answers && e.ppp == 0 && f.answer(mem, fr, addr, n, d, h.mtu-min(h.mtu, l3len-n)) {
-		c.txErrors.add(1)
-		f.drop(fr, DropOversize)
+	if l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n; l3len > h.mtu {
+		f.encapOversize(mem, fr, addr, n, d, e, t, h)
 		return
 	}
-	if oversize && d.oversize != OversizeFragment || l3len > maxMTU {
-		c.txErrors.add(1)
-		f.drop(fr, DropOversize)
-		return
-	}
+	f.envelop(mem, fr, addr, n, d, e, t, h, partWhole)
+	f.sent(fr, n, d, e, t, h)
+}
 
+// encapOversize is for a frame whose packet is larger than the MTU.
+func (f *Forwarder) encapOversize(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, t *tunnel, h *nextHop) {
+	overhead := uint32(t.hdrLen) - 2 + uint32(d.partLen)
+	switch {
+	case e.answers && e.ppp == 0 && f.answer(mem, fr, addr, n, d, h.mtu-min(h.mtu, overhead)):
+	case d.oversize == OversizePW:
+		if f.cutUp(mem, fr, addr, n, d, e, t, h) {
+			return
+		}
+	case d.oversize == OversizeFragment && overhead+n <= maxMTU:
+		if f.envelop(mem, fr, addr, n, d, e, t, h, partWhole); f.fragment(mem, fr, t.class.ip6(), uint32(h.len)+2, h.mtu) {
+			f.sent(fr, n, d, e, t, h)
+			return
+		}
+	}
+	f.counters.at(d.slot).txErrors.add(1)
+	f.drop(fr, DropOversize)
+}
+
+// sent counts a packet with n bytes of a frame.
+func (f *Forwarder) sent(fr *Frame, n uint32, d *session, e *extra, t *tunnel, h *nextHop) {
+	if e.seq != nil && e.seq.sends() {
+		e.seq.tx.advance(e.seq.mask)
+	}
+	c := f.counters.at(d.slot)
+	c.txPackets.add(1)
+	c.txBytes.add(uint64(d.partLen) + uint64(t.class.flagsLen()) + uint64(n))
+	f.forward(fr, h.port)
+}
+
+// envelop writes the headers of a packet of n bytes at addr, which are a frame or a piece of one. What the
+// session's extra changes in them it changes between the headers' lengths and what is computed over all
+// of it.
+func (f *Forwarder) envelop(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, t *tunnel, h *nextHop, what part) {
+	l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n
 	r := (*window)(mem[addr-encapWindow : addr])
 	r.write(d, t, h)
-	if numbers && !d.v2() {
-		binary.BigEndian.PutUint32(r[encapWindow-4:], l2tp.SublayerS|e.seq.tx.next.Load())
+	if e.seq != nil && e.seq.sends() && !d.v2() {
+		binary.BigEndian.PutUint32(r[encapWindow-4:], l2tp.SublayerS|what.bits()|e.seq.tx.next.Load())
 	}
 	start := encapWindow - int(d.partLen) - int(t.hdrLen)
 	l3 := r[start+2:]
@@ -306,7 +335,10 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	if e.marked {
 		sum = l2tp.AddSum(sum, e.marking.mark(l3, t.class, f.marks))
 	}
-	bytes := uint64(d.partLen) + uint64(t.class.flagsLen()) + uint64(n)
+	if d.oversize == OversizePW && !t.class.ip6() { // RFC 4623 section 3: not both kinds of fragments
+		l3[6] |= dontFragment >> 8
+		l2tp.IPv4(l3).SetChecksum()
+	}
 	if t.class.udp() {
 		u := l3[l3len-l4len:]
 		binary.BigEndian.PutUint16(u[4:], uint16(l4len))
@@ -319,15 +351,4 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	fr.Addr = addr - uint64(room)
 	fr.Len = n + room
 	fr.Out = h.port
-	if oversize && !f.fragment(mem, fr, t.class.ip6(), uint32(h.len)+2, h.mtu) {
-		c.txErrors.add(1)
-		f.drop(fr, DropOversize)
-		return
-	}
-	if numbers {
-		e.seq.tx.advance(e.seq.mask)
-	}
-	c.txPackets.add(1)
-	c.txBytes.add(bytes)
-	f.forward(fr, h.port)
 }

@@ -19,7 +19,8 @@ type extra struct {
 	mss    int    // as SessionSpec.MSS
 	seq    *sequence
 
-	answers bool // as SessionSpec.AnswerTooBig
+	answers bool    // as SessionSpec.AnswerTooBig
+	pieces  *pieces // nil: payloads come whole
 
 	marking Marking
 	marked  bool // there is anything in marking
@@ -32,7 +33,7 @@ type extra struct {
 
 // wanted tells whether there is anything in it.
 func (e *extra) wanted() bool {
-	return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked || e.ppp != 0 || e.limits != nil || e.answers
+	return e.joined != 0 || e.mss != 0 || e.seq != nil || e.marked || e.ppp != 0 || e.limits != nil || e.answers || e.pieces != nil
 }
 
 var noExtra extra
@@ -46,6 +47,12 @@ func (e extra) with(spec *SessionSpec, t *tunnel) extra {
 		mask = numberMaskV2
 	}
 	e.seq = spec.Sequence.numbering(e.seq, mask)
+	switch {
+	case spec.Oversize != OversizePW:
+		e.pieces = nil
+	case e.pieces == nil:
+		e.pieces = &pieces{}
+	}
 	e.marking, e.marked = spec.Marking, spec.Marking.wanted()
 	e.limits = spec.Limits.limiting(e.limits)
 	e.ppp, e.circuit = 0, newCircuit(spec)
@@ -217,6 +224,12 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	if why == dropNone {
 		why = f.sublayer(b, l, d, c)
 	}
+	l.part = partWhole
+	if why == DropFragment && e.pieces != nil {
+		if w := l2tp.Data(b[l.at:l.end]).Sublayer(int(d.rxCookieLen)); w&l2tp.SublayerS != 0 {
+			l.part, s, why = partOf(w), 0, dropNone
+		}
+	}
 	header := int(d.rxLen)
 	if d.v2() && why == dropNone {
 		ok := false
@@ -236,17 +249,17 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	fr.Addr += uint64(l.at) + uint64(header)
 	fr.Len = uint32(l.end) - uint32(l.at) - uint32(header)
 	c.note(s, now)
-	if e.marking.ECN {
+	if e.marking.ECN && l.part <= partFirst {
 		why = congestion(bytesOf(mem, fr), e.ppp != 0, tosOf(b[l.l3:]))
 	}
 	switch {
 	case why != dropNone:
 		f.lose(fr, d, c, bytes, why)
 	case how == ahead:
-		f.hold(mem, fr, d, e, l.number, bytes, now)
+		f.hold(mem, fr, l, d, e, bytes, now)
 		return
 	default:
-		f.pass(mem, fr, d, e, c, bytes, now)
+		f.pass(mem, fr, l.part, d, e, c, bytes, now)
 	}
 	if e.seq != nil && e.seq.queue != nil {
 		f.release(mem, d, e, 0, now)
@@ -254,7 +267,10 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 }
 
 // pass counts a packet whose turn it is, and takes its frame onward.
-func (f *Forwarder) pass(mem []byte, fr *Frame, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) {
+func (f *Forwarder) pass(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) {
+	if e.pieces != nil && !f.gather(mem, fr, what, d, e, c, bytes, now) {
+		return
+	}
 	if why := f.onward(mem, fr, d, e, now); why != dropNone {
 		f.lose(fr, d, c, bytes, why)
 		return

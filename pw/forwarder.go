@@ -54,6 +54,7 @@ type Forwarder struct {
 	marks   marks // of the frame that is encapsulated, if its session has a Marking
 
 	reassembly *reassembly // nil: outer fragments are dropped
+	gathering  []*pieces   // those that hold a frame, the first due first
 
 	now     int64 // of Process
 	answers [256]allowance
@@ -96,6 +97,7 @@ type lookup struct {
 	key0  uint64 // the first word of flow.key
 
 	number uint32 // of a session with sequence numbers, once turn has read it
+	part   part   // of a session that is fragmented inside the pseudowire
 
 	// Encap only: the key, 0 where the port's record gave the session.
 	outer, inner uint16
@@ -110,6 +112,7 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 		table:       t,
 		emitted:     make([]Frame, 0, 32*burst),
 		waiting:     make([]waiting, 0, burst),
+		gathering:   make([]*pieces, 0, mostPieces),
 		encapStreak: encapStreak{in: noPort},
 		decapStreak: decapStreak{in: noPort},
 

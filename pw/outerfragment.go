@@ -14,6 +14,9 @@ const (
 	OversizeFragment Oversize = iota
 	// OversizeDrop drops and counts it.
 	OversizeDrop
+	// OversizePW cuts the frame up inside the pseudowire (RFC 4623), and puts together what the peer cuts
+	// up so. It needs sequence numbers.
+	OversizePW
 )
 
 const (

@@ -18,6 +18,7 @@ type heldFrame struct {
 	due    int64 // when it is released whatever is missing before it
 	number uint32
 	bytes  uint32 // of its L2TP message
+	part   part
 }
 
 // waiting names a session's queue that is not empty.
@@ -97,13 +98,13 @@ func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence, c *sessio
 
 // hold keeps a packet that came too early. Where there is no room the first in the queue need not
 // wait any longer.
-func (f *Forwarder) hold(mem []byte, fr *Frame, d *session, e *extra, number, bytes uint32, now int64) {
+func (f *Forwarder) hold(mem []byte, fr *Frame, l *lookup, d *session, e *extra, bytes uint32, now int64) {
 	s := e.seq
 	q := s.queue
-	h := heldFrame{*fr, now + int64(s.Reorder), number, bytes}
+	h := heldFrame{*fr, now + int64(s.Reorder), l.number, bytes, l.part}
 	f.leave(fr)
 	f.held++
-	i, _ := q.place(number, s.rx.next.Load(), s.mask)
+	i, _ := q.place(h.number, s.rx.next.Load(), s.mask)
 	if q.n == len(q.held) {
 		if i == 0 {
 			f.let(mem, h, d, e, now)
@@ -136,7 +137,7 @@ func (f *Forwarder) let(mem []byte, h heldFrame, d *session, e *extra, now int64
 	}
 	s.rx.accept(h.number, s.mask, how)
 	fr := h.Frame
-	f.pass(mem, &fr, d, e, f.counters.at(d.slot), h.bytes, now)
+	f.pass(mem, &fr, h.part, d, e, f.counters.at(d.slot), h.bytes, now)
 	if fr.Out == NoPort {
 		f.emit(fr)
 	}
@@ -185,10 +186,14 @@ func (f *Forwarder) Held() int { return f.held }
 
 // Deadline tells when Expire is next due, in the time of Process; 0: never.
 func (f *Forwarder) Deadline() int64 {
-	if due := f.fragmentsDue(); due != 0 && (f.due == 0 || due < f.due) {
-		return due
+	due := f.due
+	if d := f.fragmentsDue(); d != 0 && (due == 0 || d < due) {
+		due = d
 	}
-	return f.due
+	if len(f.gathering) > 0 && (due == 0 || f.gathering[0].due < due) {
+		due = f.gathering[0].due
+	}
+	return due
 }
 
 // Expire releases or drops the frames that have waited long enough at the time now, and appends them to out as
@@ -196,6 +201,7 @@ func (f *Forwarder) Deadline() int64 {
 func (f *Forwarder) Expire(mem []byte, now int64, out []Frame) []Frame {
 	f.epoch.enter()
 	f.expireFragments(now)
+	f.expirePieces(now)
 	for i := len(f.waiting) - 1; i >= 0; i-- {
 		f.expire(mem, f.waiting[i], now)
 	}

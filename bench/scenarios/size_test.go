@@ -61,37 +61,52 @@ func TestOversize(t *testing.T) {
 // TestOuterFragments carries customers' full frames through a core that has no room for the headers:
 // every packet leaves in two fragments, and the far end puts them together.
 func TestOuterFragments(t *testing.T) {
-	const count = 400
 	for _, x := range []*wire{
 		{name: "ip4"},
 		{name: "ip6", six: true, sublayer: "default"},
 		{name: "udp4", udp: true, cookie: [2]string{"01020304", "01020304"}},
 		{name: "udp6", udp: true, six: true},
 	} {
-		t.Run(x.name, func(t *testing.T) {
-			w := pair(t, shape{CoreMTU: 1500})
-			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
-			boxes := [2]*lab.Box{w.start(t, 0, config(0, x)), w.start(t, 1, config(1, x))}
-			for from := range 2 {
-				run := nextRun()
-				sink, err := w.sites[1-from].ReceiveStream("eth0", run)
-				must(t, err)
-				defer sink.Close()
-				_, err = w.sites[from].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: count, Rate: 2000,
-					Sizes: []int{60, 1514, 1513}, Dst: stations[1-from], Src: stations[from]})
-				must(t, err)
-				core := func() api.Port { return portOf(t, boxes[1-from], "core0") }
-				if r := sink.Wait(t.Context(), count, time.Second); r.Received != count || r.Torn+r.Duplicates+r.Reordered != 0 {
-					t.Errorf("from site %d: sent %d, %v; the far core port %+v", from, count, r, core())
-				}
-				if p := core(); p.Reassembled < count*2/3-2 || p.ToKernel["fragment"] != 0 || len(p.Drops) != 0 || p.Received != p.Sent {
-					t.Errorf("from site %d: the far core port %+v", from, p)
-				}
-				if c := sessionOf(t, boxes[from], x.session()); c.TxErrors+c.RxErrors != 0 {
-					t.Errorf("site %d counts %+v", from, c)
-				}
-			}
-		})
+		t.Run(x.name, func(t *testing.T) { smallCore(t, x, true) })
+	}
+}
+
+// TestFragmentsInside does the same by RFC 4623.
+func TestFragmentsInside(t *testing.T) {
+	const keys = "oversize = \"pw\"\nsend_seq = true\nreorder_timeout = 20\n"
+	for _, x := range []*wire{
+		{name: "ip4", sublayer: "default", ofSession: keys},
+		{name: "udp6", udp: true, six: true, sublayer: "default", cookie: [2]string{"01020304", "01020304"}, ofSession: keys},
+	} {
+		t.Run(x.name, func(t *testing.T) { smallCore(t, x, false) })
+	}
+}
+
+// smallCore wants every frame to pass both ways, and outer fragments or none.
+func smallCore(t *testing.T, x *wire, outer bool) {
+	const count = 400
+	w := pair(t, shape{CoreMTU: 1500})
+	x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
+	boxes := [2]*lab.Box{w.start(t, 0, config(0, x)), w.start(t, 1, config(1, x))}
+	for from := range 2 {
+		run := nextRun()
+		sink, err := w.sites[1-from].ReceiveStream("eth0", run)
+		must(t, err)
+		defer sink.Close()
+		_, err = w.sites[from].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: count, Rate: 2000,
+			Sizes: []int{60, 1514, 1513}, Dst: stations[1-from], Src: stations[from]})
+		must(t, err)
+		core := func() api.Port { return portOf(t, boxes[1-from], "core0") }
+		if r := sink.Wait(t.Context(), count, time.Second); r.Received != count || r.Torn+r.Duplicates+r.Reordered != 0 {
+			t.Errorf("from site %d: sent %d, %v; the far core port %+v", from, count, r, core())
+		}
+		p := core()
+		if p.ToKernel["fragment"] != 0 || len(p.Drops) != 0 || p.Received != p.Sent || p.Reassembled < count*2/3-2 == outer {
+			t.Errorf("from site %d: the far core port %+v", from, p)
+		}
+		if c := sessionOf(t, boxes[from], x.session()); c.TxErrors+c.RxErrors != 0 || c.TxPackets < count*5/3-2 == !outer {
+			t.Errorf("site %d counts %+v", from, c)
+		}
 	}
 }
 

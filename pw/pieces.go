@@ -1,0 +1,168 @@
+package pw
+
+import (
+	"xwire/l2tp"
+)
+
+// part tells which piece of a payload a packet carries: the B and E bits of the default sublayer, RFC 4623
+// section 4.1.
+type part uint8
+
+const (
+	partWhole part = iota
+	partFirst
+	partLast
+	partMiddle
+)
+
+// partOf reads the sublayer.
+func partOf(sublayer uint32) part {
+	var p part
+	if sublayer&l2tp.SublayerE != 0 {
+		p = partFirst
+	}
+	if sublayer&l2tp.SublayerB != 0 {
+		p |= partLast
+	}
+	return p
+}
+
+// bits are those that the sublayer has for it.
+func (p part) bits() (w uint32) {
+	if p&partFirst != 0 {
+		w = l2tp.SublayerE
+	}
+	if p&partLast != 0 {
+		w |= l2tp.SublayerB
+	}
+	return w
+}
+
+const (
+	// piecesTime is how long, in nanoseconds, the pieces of a payload may take: the peer sends them at once.
+	piecesTime = 1_000_000_000
+	// mostPieces is how many sessions of one worker have pieces held at a time.
+	mostPieces = 128
+	// leastPiece is the shortest that is worth a packet of its own.
+	leastPiece = 32
+)
+
+// pieces is a session's payload of which some are missing. The chunk of the first takes all. It belongs to
+// the worker that decapsulates the session's frames.
+type pieces struct {
+	held  bool
+	slot  uint32
+	frame Frame
+	next  uint32 // sequence number
+	due   int64  // when it is given up
+}
+
+// cutUp encapsulates a frame of which n bytes stand at addr in several packets, each of which fits the MTU.
+// The first leaves in the frame's place.
+func (f *Forwarder) cutUp(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, t *tunnel, h *nextHop) bool {
+	overhead := uint32(t.hdrLen) - 2 + uint32(d.partLen)
+	room := h.mtu - min(h.mtu, overhead)
+	if room = min(room, fragmentRoom); room < leastPiece || e.seq == nil || !e.seq.sends() || d.v2() || int((n-1)/room) > len(f.spare) {
+		return false
+	}
+	in := fr.In
+	f.envelop(mem, fr, addr, room, d, e, t, h, partFirst)
+	f.sent(fr, room, d, e, t, h)
+	for at := room; at < n; at += room {
+		size, what := min(room, n-at), partMiddle
+		if at+size == n {
+			what = partLast
+		}
+		made := Frame{Addr: f.spare[len(f.spare)-1], In: in}
+		f.spare = f.spare[:len(f.spare)-1]
+		copy(mem[made.Addr:], mem[addr+uint64(at):addr+uint64(at+size)])
+		f.envelop(mem, &made, made.Addr, size, d, e, t, h, what)
+		f.sent(&made, size, d, e, t, h)
+		f.made = append(f.made, madeFrame{fr.Addr, made})
+	}
+	return true
+}
+
+// gather takes a packet whose turn it is. True means that fr is a whole payload; otherwise it is held, or
+// goes back. bytes are those of its message.
+func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) bool {
+	p := e.pieces
+	number := (e.seq.rx.next.Load() - 1) & e.seq.mask
+	if p.held && (what == partWhole || what == partFirst || number != p.next) {
+		f.scatter(p) // what is missing of it will not come any more
+	}
+	if what == partWhole {
+		return true
+	}
+	if what == partFirst {
+		if len(f.gathering) == cap(f.gathering) {
+			f.scatter(f.gathering[0])
+		}
+		*p = pieces{held: true, slot: d.slot, frame: *fr, next: (number + 1) & e.seq.mask, due: now + piecesTime}
+		f.gathering = append(f.gathering, p)
+		f.held++
+		f.leave(fr)
+	} else {
+		end := p.frame.Addr + uint64(p.frame.Len)
+		if !p.held || p.frame.Addr&^(f.chunk()-1) != (end+uint64(fr.Len)-1)&^(f.chunk()-1) {
+			if p.held {
+				f.scatter(p)
+			}
+			c.rxFragments.add(1)
+			f.lose(fr, d, c, bytes, DropFragment)
+			return false
+		}
+		copy(mem[end:end+uint64(fr.Len)], bytesOf(mem, fr))
+		p.frame.Len += fr.Len
+		p.next = (number + 1) & e.seq.mask
+		f.merged(fr)
+		if what == partLast {
+			f.emit(*fr)
+			f.unsettled = true
+			*fr = p.frame
+			f.ungather(p)
+			return true
+		}
+	}
+	c.rxPackets.add(1)
+	c.rxBytes.add(uint64(bytes))
+	return false
+}
+
+// scatter drops the pieces that are held of a payload.
+func (f *Forwarder) scatter(p *pieces) {
+	c := f.counters.at(p.slot)
+	c.rxErrors.add(1)
+	c.rxFragments.add(1)
+	f.drop(&p.frame, DropFragment)
+	f.emit(p.frame)
+	f.unsettled = true
+	f.ungather(p)
+}
+
+// ungather ends the holding of a payload.
+func (f *Forwarder) ungather(p *pieces) {
+	p.held = false
+	f.held--
+	for i, q := range f.gathering {
+		if q == p {
+			f.gathering = append(f.gathering[:i], f.gathering[i+1:]...)
+			return
+		}
+	}
+}
+
+// expirePieces gives up the payloads whose time is over.
+func (f *Forwarder) expirePieces(now int64) {
+	for len(f.gathering) > 0 && f.gathering[0].due <= now {
+		f.scatter(f.gathering[0])
+	}
+}
+
+// chunk is the size of the memory's chunks, as far as it was told: a power of two.
+func (f *Forwarder) chunk() uint64 {
+	if f.reassembly == nil {
+		return minChunk
+	}
+	return f.reassembly.chunk
+}
