@@ -147,6 +147,9 @@ func limitWarnings(warn func(key, format string, args ...any), s *Session) {
 	l := s.Limits()
 	tx, _ := l.Tx()
 	rx, _ := l.Rx()
+	if s.PPP() && (l.Broadcast != 0 || l.Multicast != 0 || l.UnknownUcast != 0) {
+		warn("broadcast_limit", "and its like have no effect on PPP, whose frames have no addresses")
+	}
 	switch {
 	case l.Burst != 0 && tx == 0 && rx == 0:
 		warn("burst", "has no effect without rate, rate_tx or rate_rx")

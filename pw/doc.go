@@ -56,6 +56,14 @@
 // together; the kernel looks at the session id alone. Then UDP checksum, length, cookie, sublayer,
 // inner length, tags and size are checked, in this order, and the first that fails names the drop.
 //
+// # Marks and limits
+//
+// What all packets of a tunnel say in their outer headers stands in its prebuilt header and costs
+// nothing. What a session says otherwise (Marking), and what it may carry (Limits), is looked up in its
+// extra: only sessions with one go that way. Marks are read from a frame before it is changed, and written
+// before the UDP checksum is computed and the packet is cut into fragments. A limit is one word that all
+// workers compare and swap: the time at which the bucket will be full again.
+//
 // # OAM
 //
 // A message with the V bit (VCCV, RFC 5085) whose cookie is right is no frame: it is dropped as

@@ -141,6 +141,49 @@ func TestMarking(t *testing.T) {
 	}
 }
 
+// TestMarkingOfLocalInterface: the tag that a local interface has on the trunk is not the customer's.
+func TestMarkingOfLocalInterface(t *testing.T) {
+	w := pair(t, shape{})
+	w.start(t, 0, corePort+`
+[tunnel.x]
+encap = "ip"
+local = "192.0.2.1"
+peer = "192.0.2.2"
+tid = 1
+ptid = 1
+[tunnel.x.session.s]
+sid = 10
+psid = 20
+l2spec_type = "none"
+interface_name = "cust"
+tos = "inherit"
+pcp_to_dscp = true
+`)
+	if out, err := w.hosts[0].Command("ip", "link", "set", "cust", "up"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	capture, err := w.hosts[1].Capture("core0")
+	must(t, err)
+	defer capture.Close()
+	for n, c := range []struct {
+		frame []byte
+		tos   byte
+	}{
+		{datagram(0, false, 0x28, 7), 0x28},
+		{datagram(0, true, 0x28, 7, lab.Tag{TPID: 0x8100, TCI: 6<<13 | 9}), 0xc0},
+		{datagram(0, false, 0x28, 7, lab.Tag{TPID: 0x88a8, TCI: 2<<13 | 9}, lab.Tag{TPID: 0x8100, TCI: 6<<13 | 9}), 0x40},
+	} {
+		must(t, w.hosts[0].SendFrames("cust", c.frame))
+		got := received(capture, n+1)
+		if len(got) != n+1 {
+			t.Fatalf("%d packets left, want %d", len(got), n+1)
+		}
+		if o := outerOf(t, got[n]); o.tos != c.tos || !bytes.HasSuffix(got[n], c.frame) {
+			t.Errorf("TOS %#x of %x, want %#x", o.tos, got[n], c.tos)
+		}
+	}
+}
+
 // TestFlowPorts: two boxes that send from the port of the flow and take any carry frames both ways; one
 // that does not takes none.
 func TestFlowPorts(t *testing.T) {
