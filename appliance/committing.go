@@ -70,7 +70,9 @@ func (a *Appliance) changeTunnels(list []config.Delta[config.Tunnel]) {
 	}
 }
 
-// changeTunnel gives a tunnel another configuration. On an error nothing has changed.
+// changeTunnel gives a tunnel another configuration. On an error nothing has changed. Where its address
+// becomes one that is shared with the kernel's L2TP, its sessions are known before it is shared, and
+// known no more once it is not.
 func (a *Appliance) changeTunnel(t *tunnel, c *config.Tunnel) error {
 	was := t.Tunnel
 	if t.target == nil || !c.Enabled {
@@ -79,8 +81,13 @@ func (a *Appliance) changeTunnel(t *tunnel, c *config.Tunnel) error {
 		return nil // it does not stand: addTunnels sees to it
 	}
 	from, to := steerLocal(&was), steerLocal(c)
+	steered := steerSession(&was, 1) != steerSession(c, 1)
+	if steered {
+		a.steerSessions(t, c)
+	}
 	if from != to {
 		if err := a.steering.AddLocal(to); err != nil {
+			a.unsteerSessions(t, c, steered)
 			return err
 		}
 	}
@@ -88,32 +95,46 @@ func (a *Appliance) changeTunnel(t *tunnel, c *config.Tunnel) error {
 		if from != to {
 			err = errors.Join(err, a.steering.RemoveLocal(to))
 		}
+		a.unsteerSessions(t, c, steered)
 		return err
 	}
 	t.Tunnel = *c
 	t.Sessions = nil
-	if steerSession(&was, 1) != steerSession(c, 1) {
-		for _, s := range t.sessions {
-			if !s.standing {
-				continue
-			}
-			if c.Unknown == config.UnknownKernel {
-				a.warnChange("steer session", s.path(), a.steering.AddSession(steerSession(c, s.sid)))
-			}
-			if was.Unknown == config.UnknownKernel {
-				a.warnChange("steer session no more", s.path(), a.steering.RemoveSession(steerSession(&was, s.sid)))
-			}
-		}
-	}
 	if from != to {
 		a.warnChange("steer tunnel no more", t.Name, a.steering.RemoveLocal(from))
 	}
+	a.unsteerSessions(t, &was, steered)
 	if key := hopKey(c); key != hopKey(&was) {
 		t.target = a.targets[key]
 		a.table.SetTunnelNextHop(t.id, t.target.id)
 	}
 	a.watchPeer(&t.Tunnel)
 	return nil
+}
+
+// steerSessions makes a tunnel's sessions known to the steering program as those of c, if that shares its
+// address with the kernel's L2TP.
+func (a *Appliance) steerSessions(t *tunnel, c *config.Tunnel) {
+	if c.Unknown != config.UnknownKernel {
+		return
+	}
+	for _, s := range t.sessions {
+		if s.standing {
+			a.warnChange("steer session", s.path(), a.steering.AddSession(steerSession(c, s.sid)))
+		}
+	}
+}
+
+// unsteerSessions takes back steerSessions, where that was done.
+func (a *Appliance) unsteerSessions(t *tunnel, c *config.Tunnel, done bool) {
+	if !done || c.Unknown != config.UnknownKernel {
+		return
+	}
+	for _, s := range t.sessions {
+		if s.standing {
+			a.warnChange("steer session no more", s.path(), a.steering.RemoveSession(steerSession(c, s.sid)))
+		}
+	}
 }
 
 // changeSessions changes in place those that stand and stay.

@@ -15,6 +15,7 @@ import (
 // address shared with the kernel's L2TP are left to whoever has its sockets.
 func (a *Appliance) watchPeer(c *config.Tunnel) {
 	if c.Keyed || c.Unknown == config.UnknownKernel {
+		a.peers.Remove(c.Name)
 		return
 	}
 	err := a.peers.Set(liveness.Tunnel{

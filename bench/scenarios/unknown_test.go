@@ -8,6 +8,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"xwire/appliance/api"
+	"xwire/bench/lab"
 )
 
 // TestUnknownToKernel has other users of a tunnel's address beside xwire, a UDP socket on the same port
@@ -61,6 +64,38 @@ func TestUnknownDropped(t *testing.T) {
 	}
 	if got := heard(1); len(got) != 0 {
 		t.Errorf("the kernel's user heard % x", got)
+	}
+}
+
+// TestUnknownChanges has a tunnel's address shared with the kernel's L2TP and not shared, while its frames
+// flow: none of them is lost, and none goes to the kernel.
+func TestUnknownChanges(t *testing.T) {
+	w := pair(t, shape{})
+	x := &wire{name: "x", udp: true, sid: [2]uint32{10, 20}, vlan: vlanOf(0), pwVLAN: [2]string{"none", "none"}}
+	box := w.start(t, 0, config(0, x))
+	w.start(t, 1, config(1, x))
+	sink, err := w.sites[0].ReceiveStream("eth0", 1)
+	must(t, err)
+	defer sink.Close()
+	const frames = 2000
+	sent := make(chan error)
+	go func() {
+		_, err := w.sites[1].SendStream(t.Context(), "eth0", lab.Stream{Run: 1, Count: frames, Rate: 1000,
+			Dst: stations[0], Src: stations[1], Tags: vids(600)})
+		sent <- err
+	}()
+	client := api.NewClient(box.Control)
+	for _, unknown := range []string{"kernel", "drop", "kernel", "drop", "kernel"} {
+		time.Sleep(200 * time.Millisecond)
+		tunnel, err := client.ModifyTunnel(t.Context(), "x", api.Keys{"unknown": unknown})
+		must(t, err)
+		if tunnel.Unknown != unknown {
+			t.Errorf("unknown is %q, want %q", tunnel.Unknown, unknown)
+		}
+	}
+	must(t, <-sent)
+	if r := sink.Wait(t.Context(), frames, time.Second); r.Received != frames || r.Duplicates+r.Torn+r.Reordered != 0 {
+		t.Errorf("sent %d, %v; left to the kernel %v", frames, r, portOf(t, box, "core0").ToKernel)
 	}
 }
 
