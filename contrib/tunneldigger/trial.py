@@ -61,8 +61,9 @@ class Client:
         self.state, self.asked, self.tunnel, self.tries = "cookie", 0, None, 0
 
     def ask(self, now):
-        """Says what is to be said next, every second until it is answered."""
-        if self.state == "done" or now - self.asked < 1:
+        """Says what is to be said next, again and again until it is answered. A tunnel takes the broker a
+        moment, and one that is asked for twice may be made twice."""
+        if self.state == "done" or now - self.asked < (20 if self.state == "tunnel" else 1):
             return
         self.asked = now
         self.tries += 1
@@ -134,9 +135,9 @@ def start(args, **more):
     return subprocess.Popen(args, **more)
 
 
-def stop(process):
+def stop(process, by=signal.SIGTERM):
     if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(by)
         try:
             process.wait(60)
         except subprocess.TimeoutExpired:
@@ -152,6 +153,8 @@ def trial(args, work, box, far):
         ip("-n", ns, "link", "set", "lo", "up")
         ip("-n", ns, "addr", "add", addr, "dev", dev)
         ip("-n", ns, "link", "set", dev, "up")
+    # What a veth's stack leaves to hardware never gets done before xwire sees it.
+    subprocess.run(["ip", "netns", "exec", far, "ethtool", "-K", "c0", "tx", "off"], check=True, capture_output=True)
     ip("-n", box, "link", "add", "br0", "type", "bridge")
     ip("-n", box, "addr", "add", "10.0.0.1/16", "dev", "br0")
     ip("-n", box, "link", "set", "br0", "up")
@@ -177,7 +180,7 @@ def trial(args, work, box, far):
     clients = []
     try:
         for _ in range(200):
-            if subprocess.run([args.xwire, "show", "status", "--control", socket_path], capture_output=True).returncode == 0:
+            if os.path.exists(socket_path):
                 break
             time.sleep(0.1)
         environment = dict(os.environ, PYTHONPATH=args.broker)
@@ -202,7 +205,7 @@ def trial(args, work, box, far):
                   (len(clients), what, tunnels, ports, frames), flush=True)
             if ports != len(clients):
                 raise SystemExit("the bridge has %d ports, want %d" % (ports, len(clients)))
-            stop(broker)
+            stop(broker, signal.SIGINT)  # as from a terminal: it takes leave of its clients
             broker = start(command, env=environment, stdout=log, stderr=log)
             for c in clients:
                 c.begin()

@@ -84,7 +84,7 @@ def interface(l2tp, path=CONTROL):
     class XwireInterface:
         def __init__(self):
             self.control = Control(path)
-            self.names = {}  # of sessions, by tunnel and session id
+            self.mtus = {}  # of sessions as xwire has set them, by tunnel id
             try:
                 self.control.call("GET", "/v1/status")
             except (OSError, Refused) as e:
@@ -117,10 +117,11 @@ def interface(l2tp, path=CONTROL):
 
         def session_create(self, tunnel_id, session_id, peer_session_id, name):
             try:
-                self.control.call("POST", _tunnel(tunnel_id) + "/sessions", {
+                session = self.control.call("POST", _tunnel(tunnel_id) + "/sessions", {
                     "name": str(session_id), "pseudowire": "eth", "sid": session_id, "psid": peer_session_id,
                     "l2spec_type": "default", "interface_name": name,
                 })
+                self.mtus[tunnel_id] = session.get("mtu")
             except (Refused, OSError) as e:
                 # The broker forgets the tunnel, which is ours to remove.
                 self._delete(_tunnel(tunnel_id), "tunnel %d" % tunnel_id)
@@ -133,8 +134,11 @@ def interface(l2tp, path=CONTROL):
             self._delete(_tunnel(tunnel_id), "tunnel %d session %d" % (tunnel_id, session_id))
 
         def session_modify(self, tunnel_id, session_id, mtu):
+            if self.mtus.get(tunnel_id) == mtu:
+                return
             try:
                 self.control.call("PATCH", "%s/sessions/%d" % (_tunnel(tunnel_id), session_id), {"mtu": mtu})
+                self.mtus[tunnel_id] = mtu
             except (Refused, OSError) as e:
                 l2tp.logger.warning("Unable to modify tunnel %d session %d: %s", tunnel_id, session_id, e)
 
