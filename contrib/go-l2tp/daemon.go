@@ -16,6 +16,8 @@ import (
 const (
 	// stopTime is how long a tunnel that the peer stopped goes on acknowledging.
 	stopTime = 3 * time.Second
+	// endTime is how long a tunnel may take to end; then it is left to itself.
+	endTime = 20 * time.Second
 	// pauses between tries to dial
 	leastPause = time.Second
 	mostPause  = time.Minute
@@ -38,7 +40,7 @@ type Daemon struct {
 
 // Run dials until ctx ends, then takes all tunnels down.
 func (d *Daemon) Run(ctx context.Context) error {
-	d.plane, d.log, d.dials = NewPlane(d.Client), &Log{To: d.Log}, make(map[string]*dial)
+	d.plane, d.log, d.dials = NewPlane(d.Client), &Log{To: d.Log, Ended: d.ended}, make(map[string]*dial)
 	var err error
 	if d.ctx, err = l2tp.NewContext(d.plane, d.log); err != nil {
 		return err
@@ -49,8 +51,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		all.Go(func() { d.keep(ctx, &d.Tunnels[i]) })
 	}
 	all.Wait()
-	d.ctx.Close()
-	return nil
+	return d.plane.sweep()
 }
 
 // keep dials one tunnel again and again.
@@ -74,8 +75,9 @@ func (d *Daemon) keep(ctx context.Context, t *Tunnel) {
 // dial is one life of a tunnel.
 type dial struct {
 	up     chan struct{}
-	down   chan struct{}
+	down   chan struct{} // it is no more, or will not be for long
 	once   sync.Once
+	ended  chan struct{}          // it is no more
 	gone   map[string]chan string // by go-l2tp's name of the session: why it went
 	daemon *Daemon
 }
@@ -105,6 +107,34 @@ func (d *Daemon) HandleEvent(event any) {
 	}
 }
 
+// ended is told by the log.
+func (d *Daemon) ended(tunnel string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if one := d.dials[tunnel]; one != nil {
+		one.once.Do(func() { close(one.down) })
+		close(one.ended)
+		delete(d.dials, tunnel)
+	}
+}
+
+// close ends a tunnel that does not end by itself.
+func (d *Daemon) close(t l2tp.Tunnel, name string, one *dial) {
+	select {
+	case <-one.ended:
+		return
+	default:
+	}
+	if !d.log.heard(name).dying {
+		go t.Close()
+	}
+	select {
+	case <-one.ended:
+	case <-time.After(endTime):
+		d.Log.Warn("tunnel does not end, and is left to itself", "tunnel", name)
+	}
+}
+
 // dial returns why the tunnel went down.
 func (d *Daemon) dial(ctx context.Context, t *Tunnel) error {
 	c := t.Config
@@ -114,7 +144,7 @@ func (d *Daemon) dial(ctx context.Context, t *Tunnel) error {
 	if c.TunnelID == 0 {
 		c.TunnelID = l2tp.ControlConnID(1 + rand.N(65535))
 	}
-	one := &dial{up: make(chan struct{}), down: make(chan struct{}), gone: make(map[string]chan string), daemon: d}
+	one := &dial{up: make(chan struct{}), down: make(chan struct{}), ended: make(chan struct{}), gone: make(map[string]chan string), daemon: d}
 	d.dials[name] = one
 	d.mu.Unlock()
 	d.plane.SetName(c.TunnelID, Name{Tunnel: t.Name, Keys: t.Keys})
@@ -129,22 +159,22 @@ func (d *Daemon) dial(ctx context.Context, t *Tunnel) error {
 	if err != nil {
 		return err
 	}
-	defer tunnel.Close()
+	// While it is not up it cannot be closed. SCCRQ is sent a few times only.
+	select {
+	case <-one.ended:
+		return fmt.Errorf("the peer refused it, or did not answer")
+	case <-one.up:
+	}
+	defer d.close(tunnel, name, one)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	retry, sends := c.RetryTimeout, int(c.MaxRetries)
 	if retry == 0 {
 		retry = time.Second
 	}
 	if sends == 0 {
 		sends = 3
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-one.down:
-		return fmt.Errorf("the peer refused it")
-	case <-time.After(2*retry<<min(sends, 6) + requestTime):
-		return fmt.Errorf("the peer did not answer")
-	case <-one.up:
 	}
 	d.Log.Info("tunnel is up", "tunnel", t.Name, "tunnel_id", c.TunnelID)
 

@@ -14,7 +14,9 @@
 //     never count as acknowledged. It is not passed on: see keepalive.
 //   - After StopCCN the data plane stays for 31 seconds. The daemon waits stopTime.
 //   - A tunnel that was never up goes without an event, and a session that is made meanwhile waits
-//     for ever: the daemon waits for a tunnel for a time, and makes sessions when it is up.
+//     for ever: the daemon learns from the log that a tunnel is gone, and makes sessions when it is up.
+//   - Closing a tunnel that is about to end by itself panics, or waits for ever: the daemon learns
+//     that from the log too, and lets it end.
 //   - A tunnel that ends before NewDynamicTunnel returns keeps its name: each try has its own.
 //   - NewTunnel is told the configured addresses, not those in use: Plane asks the socket.
 //   - Nothing is dialed again.

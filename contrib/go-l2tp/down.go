@@ -39,6 +39,21 @@ func (t *tunnel) Down() error {
 	return nil
 }
 
+// sweep deletes what go-l2tp has left.
+func (p *Plane) sweep() error {
+	p.mu.Lock()
+	var left []*tunnel
+	for _, t := range p.tunnels {
+		left = append(left, t)
+	}
+	p.mu.Unlock()
+	var errs []error
+	for _, t := range left {
+		errs = append(errs, t.Down())
+	}
+	return errors.Join(errs...)
+}
+
 // session is a session of go-l2tp's in xwire.
 type session struct {
 	plane        *Plane

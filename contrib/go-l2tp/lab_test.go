@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +118,12 @@ func findXl2tpd(t *testing.T) string {
 // holds nothing but the stand-in.
 func startXl2tpd(t *testing.T, address string) *xl2tpd {
 	t.Helper()
+	return startXl2tpdIn(t, space{t, os.Getpid()}, address)
+}
+
+// startXl2tpdIn starts it in another network namespace.
+func startXl2tpdIn(t *testing.T, in space, address string) *xl2tpd {
+	t.Helper()
 	path := os.Getenv(lnsEnv)
 	x := &xl2tpd{dir: t.TempDir()}
 	config := fmt.Sprintf("[global]\nlisten-addr = %s\nport = 1701\n[lns default]\nip range = 10.9.0.2-10.9.0.9\nlocal ip = 10.9.0.1\nrequire authentication = no\nlength bit = no\npppoptfile = /dev/null\n", address)
@@ -145,7 +152,7 @@ func startXl2tpd(t *testing.T, address string) *xl2tpd {
 		t.Fatal(err)
 	}
 	script := fmt.Sprintf("mount --bind %[1]s/sbin /usr/sbin && exec %[1]s/xl2tpd -D -c %[1]s/xl2tpd.conf -s %[1]s/l2tp-secrets -p %[1]s/run/pid -C %[1]s/run/control", x.dir)
-	x.Cmd = exec.Command("unshare", "-m", "sh", "-c", script)
+	x.Cmd = exec.Command("nsenter", "-t", strconv.Itoa(in.pid), "-n", "unshare", "-m", "sh", "-c", script)
 	x.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out := &bytes.Buffer{}
 	x.Stdout, x.Stderr = out, out

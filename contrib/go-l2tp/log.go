@@ -12,7 +12,8 @@ import (
 // go-l2tp tells nobody else: when a tunnel's last control message came, and the last numbers that it
 // sent.
 type Log struct {
-	To *slog.Logger
+	To    *slog.Logger
+	Ended func(tunnel string) // called when a tunnel is gone, by name
 
 	mu      sync.Mutex
 	tunnels map[string]heard // by go-l2tp's name of the tunnel
@@ -22,6 +23,7 @@ type Log struct {
 type heard struct {
 	at     time.Time
 	ns, nr uint16 // of the last message that took a number
+	dying  bool   // it ends by itself now
 }
 
 // Log is the method of a go-kit logger: keys and values in turn.
@@ -46,6 +48,9 @@ func (l *Log) Log(pairs ...any) error {
 		}
 	}
 	l.note(tunnel, message, values)
+	if message == "close" && values["session_name"] == nil && l.Ended != nil {
+		l.Ended(tunnel)
+	}
 	if values["error"] == nil && level == slog.LevelError && message != "" {
 		level = slog.LevelInfo // go-l2tp logs some successes as errors
 	}
@@ -60,6 +65,13 @@ func (l *Log) note(tunnel, message string, values map[string]any) {
 	switch message {
 	case "socket recv":
 		h.at = time.Now()
+	case "send complete":
+		if values["error"] == nil {
+			return
+		}
+		h.dying = true
+	case "socket read failed", "transport down", "pending for stopccn retransmit period":
+		h.dying = true
 	case "send":
 		ns, numbered := values["ns"].(uint16)
 		nr, _ := values["nr"].(uint16)
