@@ -249,8 +249,13 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	fr.Addr += uint64(l.at) + uint64(header)
 	fr.Len = uint32(l.end) - uint32(l.at) - uint32(header)
 	c.note(s, now)
-	if e.marking.ECN && l.part <= partFirst {
-		why = congestion(bytesOf(mem, fr), e.ppp != 0, tosOf(b[l.l3:]))
+	if e.marking.ECN {
+		switch outer := tosOf(b[l.l3:]); {
+		case l.part <= partFirst:
+			why = congestion(bytesOf(mem, fr), e.ppp != 0, outer)
+		case outer&ecnMask == ce:
+			l.part |= partCE
+		}
 	}
 	switch {
 	case why != dropNone:
@@ -271,7 +276,14 @@ func (f *Forwarder) pass(mem []byte, fr *Frame, what part, d *session, e *extra,
 	if e.pieces != nil && !f.gather(mem, fr, what, d, e, c, bytes, now) {
 		return
 	}
-	if why := f.onward(mem, fr, d, e, now); why != dropNone {
+	why := dropNone
+	if e.pieces != nil && e.pieces.congested() {
+		why = congestion(bytesOf(mem, fr), e.ppp != 0, ce)
+	}
+	if why == dropNone {
+		why = f.onward(mem, fr, d, e, now)
+	}
+	if why != dropNone {
 		f.lose(fr, d, c, bytes, why)
 		return
 	}

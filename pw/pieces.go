@@ -13,6 +13,9 @@ const (
 	partFirst
 	partLast
 	partMiddle
+
+	// partCE beside partLast or partMiddle: its packet met congestion.
+	partCE
 )
 
 // partOf reads the sublayer.
@@ -55,6 +58,7 @@ type pieces struct {
 	frame Frame
 	next  uint32 // sequence number
 	due   int64  // when it is given up
+	ce    bool   // another packet than the first met congestion, and the payload is to tell it
 }
 
 // cutUp encapsulates a frame of which n bytes stand at addr in several packets, each of which fits the MTU.
@@ -87,6 +91,8 @@ func (f *Forwarder) cutUp(mem []byte, fr *Frame, addr uint64, n uint32, d *sessi
 // goes back. bytes are those of its message.
 func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) bool {
 	p := e.pieces
+	met := what&partCE != 0
+	what &^= partCE
 	number := (e.seq.rx.next.Load() - 1) & e.seq.mask
 	if p.held && (what == partWhole || what == partFirst || number != p.next) {
 		f.scatter(p) // what is missing of it will not come any more
@@ -115,6 +121,7 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 		copy(mem[end:end+uint64(fr.Len)], bytesOf(mem, fr))
 		p.frame.Len += fr.Len
 		p.next = (number + 1) & e.seq.mask
+		p.ce = p.ce || met
 		f.merged(fr)
 		if what == partLast {
 			f.emit(*fr)
@@ -129,8 +136,16 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 	return false
 }
 
+// congested tells whether a payload that gather completed is to tell of congestion, once.
+func (p *pieces) congested() bool {
+	was := p.ce
+	p.ce = false
+	return was
+}
+
 // scatter drops the pieces that are held of a payload.
 func (f *Forwarder) scatter(p *pieces) {
+	p.ce = false
 	c := f.counters.at(p.slot)
 	c.rxErrors.add(1)
 	c.rxFragments.add(1)

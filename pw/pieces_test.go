@@ -294,3 +294,36 @@ func FuzzPieces(f *testing.F) {
 		}
 	})
 }
+
+// Whichever packet of a payload met congestion, the payload tells it or is dropped (RFC 6040, RFC 3168
+// section 5.3), and the next one is not concerned.
+func TestPiecesTellOfCongestion(t *testing.T) {
+	for _, inner := range []uint8{ect0, notECT} {
+		for hit := range 3 {
+			t.Run(fmt.Sprintf("inner %d/packet %d", inner, hit), func(t *testing.T) {
+				near, far := piecesBox(t, ip4, 576, func(s *SessionSpec) { s.Marking = Marking{ECN: true} })
+				frame := append(tcpFrame(false, 0, 0), make([]byte, 1300)...)
+				setTOS(frame[14:], inner)
+				for round, want := range []uint8{ce, inner} {
+					packets := fragmentsOf(t, near, frame)
+					if len(packets) != 3 {
+						t.Fatalf("%d packets, want 3", len(packets))
+					}
+					if round == 0 {
+						setTOS(packets[hit][14:], ce)
+					}
+					got := far.delivered(far.give(0, 1, packets...))
+					if want == ce && inner == notECT {
+						if c := far.table.SessionCounters(1); len(got) != 0 || c.RxECNDiscards != 1 {
+							t.Errorf("%d delivered, %+v", len(got), c)
+						}
+						continue
+					}
+					if len(got) != 1 || tosOf(got[0][14:]) != want || refSum(got[0][14:34]) != 0xffff {
+						t.Fatalf("round %d: %d delivered, %x; drops %v", round, len(got), got, dropsAt(far.table, 0))
+					}
+				}
+			})
+		}
+	}
+}
