@@ -12,11 +12,11 @@ import (
 type share struct {
 	whole, untagged bool
 	vlans           map[tags]bool
-	pppoes          map[steer.PPPoE]bool
+	pppoes          map[steer.PPPoE]int // of how many clients
 }
 
 func newShare() share {
-	return share{vlans: make(map[tags]bool), pppoes: make(map[steer.PPPoE]bool)}
+	return share{vlans: make(map[tags]bool), pppoes: make(map[steer.PPPoE]int)}
 }
 
 // circuitMove is what changes on a port.
@@ -55,7 +55,7 @@ func (k *share) add(s *config.Session) {
 	var p port
 	p.attach(s)
 	for _, t := range p.pppoes {
-		k.pppoes[t] = true
+		k.pppoes[t]++
 	}
 	k.whole, k.untagged = k.whole || p.rules.Whole, k.untagged || p.rules.Untagged
 	for _, t := range p.vlans {
@@ -71,11 +71,10 @@ func (m *circuitMove) settle() {
 			delete(m.come.vlans, t)
 		}
 	}
-	for t := range m.leave.pppoes {
-		if m.come.pppoes[t] {
-			delete(m.leave.pppoes, t)
-			delete(m.come.pppoes, t)
-		}
+	for t, n := range m.leave.pppoes {
+		n = min(n, m.come.pppoes[t])
+		m.leave.pppoes[t] -= n
+		m.come.pppoes[t] -= n
 	}
 	m.leave.whole, m.leave.untagged = m.leave.whole && !m.come.whole, m.leave.untagged && !m.come.untagged
 }
@@ -95,10 +94,12 @@ func (moves circuitMoves) leave(a *Appliance) {
 				}
 			}
 		}
-		if len(m.leave.pppoes) > 0 {
-			p.pppoes = slices.DeleteFunc(p.pppoes, func(t steer.PPPoE) bool { return m.leave.pppoes[t] })
-			if o := p.opened; o != nil && o.program != nil {
-				for t := range m.leave.pppoes {
+		for t, n := range m.leave.pppoes {
+			for range n {
+				if i := slices.Index(p.pppoes, t); i >= 0 {
+					p.pppoes = slices.Delete(p.pppoes, i, i+1)
+				}
+				if o := p.opened; o != nil && o.program != nil {
 					a.warnChange("steer PPPoE session no more", name, o.program.RemovePPPoE(t))
 				}
 			}
@@ -120,8 +121,8 @@ func (moves circuitMoves) come(a *Appliance) {
 		for t := range m.come.vlans {
 			p.vlans = append(p.vlans, t)
 		}
-		for t := range m.come.pppoes {
-			p.pppoes = append(p.pppoes, t)
+		for t, n := range m.come.pppoes {
+			p.pppoes = append(p.pppoes, slices.Repeat([]steer.PPPoE{t}, n)...)
 		}
 		if p.opened == nil || p.opened.program == nil {
 			continue
@@ -129,8 +130,10 @@ func (moves circuitMoves) come(a *Appliance) {
 		for t := range m.come.vlans {
 			a.warnChange("steer VLAN", name, p.opened.program.AddVLAN(t.outer, t.inner))
 		}
-		for t := range m.come.pppoes {
-			a.warnChange("steer PPPoE session", name, p.opened.program.AddPPPoE(t))
+		for t, n := range m.come.pppoes {
+			for range n {
+				a.warnChange("steer PPPoE session", name, p.opened.program.AddPPPoE(t))
+			}
 		}
 		if p.rules != was {
 			a.setRules(p)

@@ -42,14 +42,10 @@ func (k *allowance) take(now int64) bool {
 //
 // The answer comes from the packet's destination, for we have no address among customers, and goes back
 // the way that a frame of the peer would come.
-func (f *Forwarder) answer(mem []byte, fr *Frame, addr uint64, n uint32, d *session, room uint32) bool {
+func (f *Forwarder) answer(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, room uint32) bool {
 	b := mem[addr : addr+uint64(n)]
-	if len(b) < l2tp.EthernetLen || (b[0]|b[6])&1 != 0 || d.port == NoPort {
-		return false
-	}
-	_, tags, typ := l2tp.Ethernet(b).Tags()
-	l2 := l2tp.EthernetLen + tags*l2tp.TagLen
-	if int(room) < l2 {
+	l2, typ := e.packetIn(b)
+	if d.port == NoPort || int(room) < l2 {
 		return false
 	}
 	mtu := int(room) - l2
@@ -71,21 +67,53 @@ func (f *Forwarder) answer(mem []byte, fr *Frame, addr uint64, n uint32, d *sess
 	made := Frame{Addr: f.spare[len(f.spare)-1], In: fr.In}
 	f.spare = f.spare[:len(f.spare)-1]
 	out := mem[made.Addr : made.Addr+fragmentRoom]
-	copy(out, b[6:12])
-	copy(out[6:], b[:6])
-	copy(out[12:], b[12:l2])
+	copy(out, b[:l2])
+	if e.ppp == 0 {
+		copy(out, b[6:12])
+		copy(out[6:], b[:6])
+	}
 	made.Len = uint32(l2)
 	if typ == l2tp.TypeIPv4 {
 		made.Len += fragNeeded(out[l2:], ip, mtu)
 	} else {
 		made.Len += tooBig(out[l2:], ip, mtu)
 	}
-	if why := f.deliver(mem, &made, d); why != dropNone {
+	why := dropNone
+	if e.ppp != 0 {
+		trimPPP(mem, &made)
+		why = f.deliverPPP(mem, &made, d, e)
+	} else {
+		why = f.deliver(mem, &made, d)
+	}
+	if why != dropNone {
 		f.drop(&made, why)
 	}
 	f.emit(made)
 	f.unsettled = true
 	return true
+}
+
+// packetIn tells how long the header is before the packet in a frame inside the pseudowire, and of what
+// EtherType that is; 0 where the frame is none to be answered.
+func (e *extra) packetIn(b []byte) (l2 int, typ uint16) {
+	if e.ppp != 0 {
+		p := l2tp.TrimPPP(b)
+		if len(p) < 2 {
+			return 0, 0
+		}
+		switch binary.BigEndian.Uint16(p) {
+		case l2tp.PPPIPv4:
+			typ = l2tp.TypeIPv4
+		case l2tp.PPPIPv6:
+			typ = l2tp.TypeIPv6
+		}
+		return len(b) - len(p) + 2, typ
+	}
+	if len(b) < l2tp.EthernetLen || (b[0]|b[6])&1 != 0 {
+		return 0, 0
+	}
+	_, tags, typ := l2tp.Ethernet(b).Tags()
+	return l2tp.EthernetLen + tags*l2tp.TagLen, typ
 }
 
 // mayAnswer4 tells whether RFC 1812 section 4.3.2.7 lets us answer an IPv4 packet that is larger than mtu.

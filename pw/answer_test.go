@@ -190,3 +190,37 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// A client's packet that is too large for the path gets its answer in PPPoE.
+func TestAnswerTooBigInPPP(t *testing.T) {
+	for _, typ := range []uint16{l2tp.TypeIPv4, l2tp.TypeIPv6} {
+		s := pppoeSession(44, 33)
+		s.AnswerTooBig, s.AC.VLAN = true, VLANMatch{Kind: VLANSingle, Lo: 100}
+		near := pppBox(t, v2udp4, s)
+		near.table.SetNextHop(1, NextHop{Port: 0, MTU: 1400})
+		near.supply()
+		ip := innerPacket(typ, 1450)[14:]
+		protocol := map[uint16][]byte{l2tp.TypeIPv4: {0, 0x21}, l2tp.TypeIPv6: {0, 0x57}}[typ]
+		frame := s.refToPPPoE(join(protocol, ip))
+		frame = join(frame[6:12], frame[:6], frame[12:])
+		out := near.table.Forwarder(0).Process(near.mem, []Frame{near.put(0, 1, 256, frame)}, 1e9, nil)
+		answers := 0
+		for _, fr := range out {
+			if fr.Out != 1 {
+				continue
+			}
+			answers++
+			got := near.bytes(fr)
+			const head = 14 + 4 + 6 + 2
+			if want := s.refToPPPoE(join(protocol, got[head:])); !bytes.Equal(got, want) {
+				t.Errorf("%#x: answer begins %x, want %x", typ, got[:head], want[:head])
+			}
+			// checkAnswer knows Ethernet: the same packets there.
+			macs := []byte{2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, byte(typ >> 8), byte(typ)}
+			checkAnswer(t, join(macs, ip), join(macs[6:12], macs[:6], macs[12:], got[head:]), 1400-20-8-6-4)
+		}
+		if answers != 1 || dropsAt(near.table, 1)["oversize"] != 1 {
+			t.Errorf("%#x: %d answers, drops %v, of %d frames", typ, answers, dropsAt(near.table, 1), len(out))
+		}
+	}
+}

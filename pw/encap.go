@@ -277,7 +277,7 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 func (f *Forwarder) encapOversize(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, t *tunnel, h *nextHop) {
 	overhead := uint32(t.hdrLen) - 2 + uint32(d.partLen)
 	switch {
-	case e.answers && e.ppp == 0 && f.answer(mem, fr, addr, n, d, h.mtu-min(h.mtu, overhead)):
+	case e.answers && f.answer(mem, fr, addr, n, d, e, h.mtu-min(h.mtu, overhead)):
 	case d.oversize == OversizePW:
 		if f.cutUp(mem, fr, addr, n, d, e, t, h) {
 			return

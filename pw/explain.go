@@ -174,6 +174,16 @@ func (e *explainer) decap(b []byte, d *session) {
 		}
 	}
 	if l.class.v2() {
+		m := l2tp.V2(b[l.at:l.end])
+		header, ok := m.HeaderLen()
+		if !ok {
+			e.drop("header", DropOffset)
+			return
+		}
+		if ns, ok := m.Ns(); ok {
+			e.say("header", "sequence number %d", ns)
+		}
+		e.say("inner", "PPP, %d bytes", len(l2tp.TrimPPP(m[header:])))
 		return
 	}
 	m := b[l.at:l.end]
@@ -196,6 +206,10 @@ func (e *explainer) decap(b []byte, d *session) {
 		}
 	}
 	inner := m[d.rxLen:]
+	if d.ppp() {
+		e.say("inner", "PPP, %d bytes", len(l2tp.TrimPPP(inner)))
+		return
+	}
 	e.say("inner", "%s", describe(inner))
 	if d.port == NoPort || len(inner) < l2tp.EthernetLen {
 		return
