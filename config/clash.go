@@ -57,6 +57,9 @@ func (l *loader) clashingIDs() {
 		if t.Version == 2 {
 			key.v2 = t.TID
 		}
+		if t.AnyPeerPort {
+			key.peer = netip.AddrPortFrom(t.Peer.Addr(), 0)
+		}
 		n, ok := outers[key]
 		if !ok {
 			n = uint32(len(outers))
