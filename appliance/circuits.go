@@ -52,18 +52,26 @@ func (a *Appliance) cutTunnels() circuits {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, t := range a.tunnels {
+		if t.target == nil {
+			t.cut = false
+			continue
+		}
 		cut := false
-		if t.target != nil && t.OnDown == config.OnDownACDown {
+		if t.OnDown == config.OnDownACDown {
 			s, ok := a.peers.Status(t.Name)
 			cut = ok && s.State == liveness.Down
 		}
 		if cut {
 			a.table.SetTunnelNextHop(t.id, 0)
 			a.wantDown(t, want)
-		} else if t.cut && t.target != nil {
+		} else if t.cut {
 			a.table.SetTunnelNextHop(t.id, t.target.id)
 		}
-		t.cut = cut
+		if t.cut != cut {
+			t.cut = cut
+			a.unsettled.target(t.target)
+			a.wakeSupervisor()
+		}
 	}
 	return want
 }

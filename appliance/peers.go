@@ -34,6 +34,11 @@ func (a *Appliance) peerChanged(c liveness.Change) {
 		level = slog.LevelWarn
 	}
 	a.log.Log(context.Background(), level, "tunnel "+c.Status.State.String(), "tunnel", c.Tunnel, "was", c.From.String(), "reason", c.Status.Reason)
+	a.mu.Lock()
+	if t := a.byName[c.Tunnel]; t != nil {
+		a.settleTunnel(t)
+	}
+	a.mu.Unlock()
 	a.wakeSupervisor() // for followPeers
 }
 

@@ -157,6 +157,8 @@ func TestTunnelStates(t *testing.T) {
 	if v := tunnel("quiet"); v.State != "unknown" || !strings.Contains(v.Reason, "hello_timeout is not set") {
 		t.Errorf("quiet: state %s, %q", v.State, v.Reason)
 	}
+	news, leave := a.events.listen()
+	defer leave()
 	on.Store(false)
 	until(t, "both tunnels down", both("down"))
 	if v := tunnel("over-udp"); !strings.Contains(v.Reason, "acknowledged none of 3 HELLOs") {
@@ -165,4 +167,13 @@ func TestTunnelStates(t *testing.T) {
 	until(t, "the log says so", func() bool { return log.count(`msg="tunnel down"`) == 2 })
 	on.Store(true)
 	until(t, "both tunnels up again", both("up"))
+	missing := map[string]bool{"peer_unreachable over-ip": true, "peer_unreachable over-udp": true, "up over-ip": true, "up over-udp": true}
+	for len(missing) > 0 {
+		select {
+		case e := <-news:
+			delete(missing, e.Type+" "+e.Tunnel)
+		case <-time.After(5 * time.Second):
+			t.Fatalf("no events %v", missing)
+		}
+	}
 }

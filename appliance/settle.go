@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"xwire/appliance/api"
+	"xwire/appliance/liveness"
 	"xwire/appliance/nexthop"
 	"xwire/config"
 )
@@ -45,6 +46,9 @@ func (a *Appliance) settleTunnel(t *tunnel) {
 	case t.target == nil:
 		e.Type, e.Reason = api.EventDown, "not enabled"
 	case t.target.hop.State == nexthop.Resolved:
+		if s, ok := a.peers.Status(t.Name); ok && s.State == liveness.Down {
+			e.Type, e.Reason = api.EventPeerUnreachable, s.Reason
+		}
 	case t.target.hop.State == nexthop.NoNeighbour:
 		e.Type, e.Reason = api.EventNeighbourLost, hopText(t.target.hop)
 	default:
