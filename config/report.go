@@ -86,6 +86,8 @@ type ReportSession struct {
 	PWVLAN          string `json:"pw_vlan,omitempty"`
 	PPPoESessionID  uint16 `json:"pppoe_session_id,omitempty"`
 	PPPoEPeerMAC    string `json:"pppoe_peer_mac,omitempty"`
+	Oversize        string `json:"oversize"`
+	AnswerTooBig    bool   `json:"icmp_too_big"`
 	ReportMarking
 	ReportLimits
 	Overhead int `json:"overhead"` // bytes from the outer IP header to the inner frame
@@ -163,6 +165,7 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
 		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Require, LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout),
+		Oversize: s.Oversize.String(), AnswerTooBig: s.AnswerTooBig,
 		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t), ReportLimits: s.Limits().Report(),
 		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}

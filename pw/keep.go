@@ -36,7 +36,7 @@ func (f *Forwarder) kept(b []byte, in uint16) bool {
 	t := f.table
 	record, _ := f.find(b, in)
 	if record == 0 {
-		return false
+		return f.keptFragment(b, in)
 	}
 	d := t.sessions.at(record)
 	if (d.encapOp|d.decapOp)&opExtra == 0 {

@@ -75,12 +75,6 @@ type reassembly struct {
 	head     [256]byte // of a first fragment, made a packet of its own
 }
 
-// fragmentHome remembers which worker was told for a packet's first fragment.
-type fragmentHome struct {
-	hash uint64
-	to   uint8
-}
-
 // Reassemble has outer fragments put together in the first one's chunk: a packet of which the chunk, of
 // so many bytes, has no room is dropped, and so is one whose first fragment does not come first. Without
 // Reassemble all fragments are dropped. It is called before the first Process.
@@ -347,39 +341,4 @@ func (f *Forwarder) fragmentsDue() int64 {
 		return 0
 	}
 	return f.reassembly.due
-}
-
-// spreadFragment answers Spread for a fragment: for the first one as for the packet, by what it says of
-// the session, and for those that follow it the same.
-func (f *Forwarder) spreadFragment(b []byte, l *lookup, n uint64) uint8 {
-	r := f.reassembly
-	if r == nil {
-		return stay
-	}
-	g := readFragment(b, l)
-	if !g.valid {
-		return stay
-	}
-	h := g.key.hash(&f.table.seeds)
-	home := &r.homes[h%uint64(len(r.homes))]
-	if g.at != 0 {
-		if home.hash == h {
-			return home.to
-		}
-		return stay
-	}
-	*home = fragmentHome{h, stay}
-	size := min(g.n, uint32(len(r.head))-g.body)
-	copy(r.head[:], b[:g.body+size])
-	p, start := partial{key: g.key, next: g.next}, uint32(0)
-	if g.key.ip6 {
-		start = fragmentHeaderLen
-		copy(r.head[start:g.body], b[:g.l3+l2tp.IPv6Len])
-	}
-	p.unfragment(r.head[start+g.l3:], size)
-	if g.next == l2tp.ProtoUDP && size >= l2tp.UDPLen {
-		binary.BigEndian.PutUint16(r.head[g.body+4:], uint16(size))
-	}
-	home.to = f.spreadDecap(r.head[start:g.body+size], n)
-	return home.to
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"xwire/l2tp"
 )
 
 // fragmentsOf has near send a frame and returns the packet's fragments.
@@ -246,6 +248,38 @@ func TestSpreadFragments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Fragments of a session with sequence numbers are kept at its worker, as its whole packets are; those of
+// others stay where they are.
+func TestKeepFragments(t *testing.T) {
+	for _, numbered := range []bool{false, true} {
+		near, far := reassembler(t, ip4, 1500)
+		far.table.AddSession(SessionSpec{Tunnel: 1, SID: 77, PSID: 77, Sublayer: l2tp.SublayerDefault, Type: l2tp.PWEth, Sequence: Sequence{Send: true}, AC: Attachment{Port: 2}})
+		spec, _ := far.table.Session(1)
+		spec.Sequence.Send = numbered
+		if err := far.table.SetSession(1, spec); err != nil {
+			t.Fatal(err)
+		}
+		f := far.table.Forwarder(0)
+		f.worker = 199 // another than the answer
+		var in []Frame
+		for i, b := range append(fragmentsOf(t, near, payload(200, 1)), fragmentsOf(t, near, payload(1514, 1))...) {
+			in = append(in, far.put(i, 0, 256, b))
+		}
+		spread, keep := make([]uint8, 3), make([]uint8, 3)
+		f.Spread(far.mem, in, 190, spread)
+		f.Keep(far.mem, in, 190, keep)
+		for i := range keep {
+			want := stay
+			if numbered {
+				want = spread[0]
+			}
+			if keep[i] != want || spread[i] == stay {
+				t.Errorf("numbered %v: frame %d is kept at %d, want %d", numbered, i, keep[i], want)
+			}
+		}
 	}
 }
 

@@ -134,7 +134,9 @@ type Session struct {
 	PPPoESessionID uint16 `json:"pppoe_session_id,omitempty"`
 	PPPoEPeerMAC   string `json:"pppoe_peer_mac,omitempty"`
 
-	MTU int `json:"mtu,omitempty"`
+	MTU          int    `json:"mtu,omitempty"`
+	Oversize     string `json:"oversize"` // fragment | drop | pw
+	AnswerTooBig bool   `json:"icmp_too_big"`
 
 	Marking
 	Limits

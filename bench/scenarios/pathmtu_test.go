@@ -167,3 +167,44 @@ func TestLocalMTUFollowsTheRoute(t *testing.T) {
 		until(t, fmt.Sprintf("MTUs with a core MTU of %d", c.core), func() (bool, string) { got := mtus(); return got == c.want, got })
 	}
 }
+
+// TestBlackHole: where a narrow link says nothing what is too large for it is lost, and nothing else; what
+// was begun with is given up. It ends when somebody tells the route.
+func TestBlackHole(t *testing.T) {
+	for _, keys := range []string{"", "oversize = \"pw\"\nsend_seq = true\n"} {
+		t.Run(keys, func(t *testing.T) {
+			w := pair(t, shape{CoreMTU: 1500})
+			must(t, w.hosts[1].SetMTU("core0", 1300)) // what is larger does not come in there
+			x := &wire{name: "x", sid: [2]uint32{1, 2}, vlan: [2]string{"all", "all"}, sublayer: "default", ofSession: keys}
+			for i := range w.boxes {
+				w.start(t, i, config(i, x))
+			}
+			full := func() lab.StreamReport {
+				run := nextRun()
+				sink, err := w.sites[1].ReceiveStream("eth0", run)
+				must(t, err)
+				defer sink.Close()
+				_, err = w.sites[0].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: 300, Rate: 3000, Sizes: []int{1514}, Dst: stations[1], Src: stations[0]})
+				must(t, err)
+				return sink.Wait(t.Context(), 300, 300*time.Millisecond)
+			}
+			if r := full(); r.Received != 0 {
+				t.Errorf("full frames passed: %v", r)
+			}
+			lossless(t, "small packets after large ones were lost", w.sites[0], siteAddr[1], lab.PingConfig{Count: 20, Size: 1000})
+			until(t, "nothing is held any more", func() (bool, string) {
+				p := portOf(t, w.boxes[1], "core0")
+				return p.Held == 0, fmt.Sprint(p.Held, " held")
+			})
+			_, err := w.hosts[0].Command("ip", "route", "change", "192.0.2.0/24", "dev", "core0", "mtu", "1300")
+			must(t, err)
+			until(t, "the path MTU is the route's", func() (bool, string) { return tunnelOf(t, w.boxes[0], "x").PathMTU == 1300, "" })
+			if r := full(); r.Received != 300 || r.Torn+r.Duplicates+r.Reordered != 0 {
+				t.Errorf("of 300 full frames: %v", r)
+			}
+			for i := range w.boxes {
+				balanced(t, w.boxes[i])
+			}
+		})
+	}
+}
