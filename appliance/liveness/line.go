@@ -3,6 +3,7 @@ package liveness
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -41,8 +42,10 @@ type tunnel struct {
 }
 
 const (
-	// retryOpen is the time between two tries to open a socket.
-	retryOpen = 5 * time.Second
+	// retryOpen is the time between two tries to open a socket, retryForeign where another program
+	// has one.
+	retryOpen    = 5 * time.Second
+	retryForeign = 30 * time.Second
 	// longest is the largest control message taken. HELLO has 20 bytes.
 	longest = 4096
 )
@@ -50,7 +53,7 @@ const (
 // run opens the line's socket, reads from it, and opens it again, until ctx ends.
 func (l *line) run(ctx context.Context, w *Watcher) {
 	for ctx.Err() == nil {
-		s, err := l.open(ctx)
+		s, err := l.open(ctx, w)
 		w.mu.Lock()
 		if err == nil && ctx.Err() == nil {
 			w.opened(l, s)
@@ -70,20 +73,21 @@ func (l *line) run(ctx context.Context, w *Watcher) {
 			}
 			w.mu.Unlock()
 		}
+		pause := retryOpen
+		if errors.Is(err, errForeign) {
+			pause = retryForeign
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(retryOpen):
+		case <-time.After(pause):
 		}
 	}
 }
 
-func (l *line) open(ctx context.Context) (socket, error) {
+func (l *line) open(ctx context.Context, w *Watcher) (socket, error) {
 	if l.key.encap == l2tp.EncapUDP && l.key.vrf == "" {
-		switch other, err := taken(l.key.local, l.key.peer); {
-		case err != nil:
+		if err := w.foreign.taken(ctx, l.key.local, l.key.peer); err != nil {
 			return nil, err
-		case other:
-			return nil, fmt.Errorf("another program has a UDP socket from %s to %s, and is left to answer", l.key.local, l.key.peer)
 		}
 	}
 	return dial(ctx, l.key)

@@ -1,17 +1,12 @@
 package liveness
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -109,38 +104,4 @@ func openError(k lineKey, err error) error {
 		err = op.Err
 	}
 	return fmt.Errorf("open socket from %s to %s: %w", k.local, k.peer, err)
-}
-
-// taken reports whether a program has a UDP socket of its own for these two ends.
-func taken(local, peer netip.AddrPort) (bool, error) {
-	name := "/proc/thread-self/net/udp"
-	if local.Addr().Is6() {
-		name += "6"
-	}
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // no IPv6 here
-	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	want := " " + procEndpoint(local) + " " + procEndpoint(peer) + " "
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if strings.Contains(lines.Text(), want) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// procEndpoint writes an endpoint as /proc/net does: words of 32 bits as this machine has them.
-func procEndpoint(a netip.AddrPort) string {
-	var b strings.Builder
-	ip := a.Addr().AsSlice()
-	for i := 0; i < len(ip); i += 4 {
-		fmt.Fprintf(&b, "%08X", binary.NativeEndian.Uint32(ip[i:]))
-	}
-	fmt.Fprintf(&b, ":%04X", a.Port())
-	return b.String()
 }

@@ -2,6 +2,7 @@ package liveness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,8 +20,9 @@ type Config struct {
 
 // Watcher watches the peers of tunnels. It is safe for concurrent use.
 type Watcher struct {
-	c    Config
-	wake chan struct{}
+	c       Config
+	wake    chan struct{}
+	foreign foreign
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before it
@@ -36,7 +38,7 @@ type Watcher struct {
 
 // New returns a watcher of nothing. Sockets are opened once it runs.
 func New(c Config) *Watcher {
-	return &Watcher{c: c, wake: make(chan struct{}, 1), lines: make(map[lineKey]*line), closing: make(map[lineKey]chan struct{}),
+	return &Watcher{c: c, wake: make(chan struct{}, 1), foreign: foreign{make(chan question)}, lines: make(map[lineKey]*line), closing: make(map[lineKey]chan struct{}),
 		tunnels: make(map[string]*tunnel), told: make(map[string]bool)}
 }
 
@@ -44,6 +46,7 @@ func New(c Config) *Watcher {
 func (w *Watcher) Run(ctx context.Context) error {
 	w.mu.Lock()
 	w.ctx = ctx
+	w.wait.Go(func() { w.foreign.run(ctx) })
 	for _, l := range w.lines {
 		w.start(l)
 	}
@@ -185,16 +188,25 @@ func (w *Watcher) opened(l *line, s socket) {
 	}
 }
 
+// mostTold is how many reasons are logged: a thousand peers without a route are no news any more.
+// Status has each.
+const mostTold = 16
+
 // refused has the tunnels of a line without a socket unknown. The same reason is logged once.
 func (w *Watcher) refused(l *line, err error) {
 	l.reason = err.Error()
 	for _, t := range l.tunnels {
 		t.hello.end(time.Now(), l.reason)
 		w.step(t)
-		if !w.told[l.reason] {
-			w.told[l.reason] = true
-			w.c.Log.Warn("control messages of tunnels are not answered; it is tried again", "tunnel", t.Name, "error", err)
+		if w.told[l.reason] || len(w.told) >= mostTold {
+			continue
 		}
+		w.told[l.reason] = true
+		if errors.Is(err, errForeign) { // as it is meant to be, most likely
+			w.c.Log.Info("control messages of a tunnel are left to another program; of others no more is said", "tunnel", t.Name)
+			continue
+		}
+		w.c.Log.Warn("control messages of tunnels are not answered; it is tried again", "tunnel", t.Name, "error", err)
 	}
 }
 
