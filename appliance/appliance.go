@@ -52,6 +52,7 @@ type Appliance struct {
 	workers  []int  // one CPU each
 
 	changer changer
+	pending *unconfirmed // the changer's
 	events  events
 
 	host     *host.Host
@@ -69,6 +70,7 @@ type Appliance struct {
 
 	// mu guards all below. Workers never take it.
 	mu        sync.Mutex
+	kept      string // what runs instead of the file
 	unsettled unsettled
 	ports     []*port          // in the order of the configuration, and of their coming
 	former    map[string]*port // that were removed: one that comes back counts on
@@ -99,7 +101,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 		return nil, fmt.Errorf("run %s: it has no [port.NAME], and nothing is taken that was not named: add ports, or run with --auto-ports", o.ConfigFile)
 	}
 	a := &Appliance{
-		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg,
+		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg, kept: o.Kept,
 		changer: newChanger(), byName: make(map[string]*tunnel), clients: make(map[string]l2tp.MAC), former: make(map[string]*port), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	if a.settings.Control == "" {

@@ -153,8 +153,8 @@ func (a *Appliance) commit(set *changeSet, bindings map[string]bound, failed err
 	a.forget(set)
 	a.reindex(set)
 	a.tellChanges(set)
-	if set.Appliance.Keys != nil {
-		a.settings = *set.Appliance.New
+	if set.Appliance.Keys != nil { // the rest waits for the next start
+		a.settings.Unknown = set.Appliance.New.Unknown
 	}
 }
 
@@ -192,6 +192,34 @@ func (a *Appliance) forget(set *changeSet) {
 	}
 	if len(removed) > 0 {
 		a.tunnels = slices.DeleteFunc(a.tunnels, func(t *tunnel) bool { return removed[t] })
+	}
+}
+
+// sortLike puts tunnels and sessions into the order of a configuration, those created by requests last.
+func (a *Appliance) sortLike(cfg *config.Config) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range cfg.Tunnels {
+		c := &cfg.Tunnels[i]
+		t := a.byName[c.Name]
+		if t == nil {
+			continue
+		}
+		if i < len(a.tunnels) && len(cfg.Tunnels) == len(a.tunnels) {
+			a.tunnels[i] = t
+		}
+		if len(c.Sessions) != len(t.sessions) {
+			continue
+		}
+		sorted := make([]*session, 0, len(t.sessions))
+		for j := range c.Sessions {
+			if s := t.session(c.Sessions[j].Name); s != nil {
+				sorted = append(sorted, s)
+			}
+		}
+		if len(sorted) == len(t.sessions) {
+			t.sessions = sorted
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // changer is the one goroutine that changes tunnels, sessions and ports: what it finds does not change
@@ -42,4 +43,11 @@ func (c *changer) do(ctx context.Context, f func() error) error {
 	case <-c.stopped:
 		return errStopping
 	}
+}
+
+// after has f run in its turn, once a time has passed. stop takes that back, if it is not too late.
+func (c *changer) after(d time.Duration, f func()) (stop func() bool) {
+	return time.AfterFunc(d, func() {
+		_ = c.do(context.Background(), func() error { f(); return nil })
+	}).Stop
 }

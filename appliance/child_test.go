@@ -73,7 +73,7 @@ func prepare(t *testing.T, text string) (*Appliance, logged) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	a, err := New(cfg, Options{ConfigFile: file, Log: slog.New(slog.NewTextHandler(io.MultiWriter(f, os.Stderr), nil))})
+	a, err := New(cfg, Options{ConfigFile: file, StateDir: filepath.Join(dir, "state"), Log: slog.New(slog.NewTextHandler(io.MultiWriter(f, os.Stderr), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,8 @@ func (a *Appliance) serveChanges(handle func(pattern string, f func(http.Respons
 	handle("PATCH /v1/tunnels/{tunnel}/sessions/{session}", a.changeObject)
 	handle("DELETE /v1/tunnels/{tunnel}/sessions/{session}", a.deleteObject)
 	handle("GET /v1/config", a.serveConfig)
+	handle("POST /v1/reload", a.serveReload)
+	handle("POST /v1/confirm", a.serveConfirm)
 	handle("GET /v1/events", a.serveEvents)
 }
 
@@ -191,6 +193,30 @@ func (a *Appliance) serveTunnelSessions(w http.ResponseWriter, r *http.Request) 
 		return
 	}
 	answerList(w, list)
+}
+
+func (a *Appliance) serveReload(w http.ResponseWriter, r *http.Request) {
+	var q api.ReloadRequest
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&q); err != nil && !errors.Is(err, io.EOF) { // an empty body asks for nothing special
+		refuse(w, http.StatusBadRequest, api.CodeInvalidRequest, fmt.Sprintf("read request: %v", err))
+		return
+	}
+	v, err := a.Reload(r.Context(), q)
+	if err != nil {
+		a.answerError(w, err)
+		return
+	}
+	answer(w, v)
+}
+
+func (a *Appliance) serveConfirm(w http.ResponseWriter, r *http.Request) {
+	if err := a.Confirm(r.Context()); err != nil {
+		a.answerError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (a *Appliance) serveConfig(w http.ResponseWriter, _ *http.Request) {

@@ -21,12 +21,13 @@ import (
 func (a *Appliance) Status() api.Status {
 	s := api.Status{
 		Version: a.o.Version, PID: os.Getpid(), Started: a.started, UptimeSeconds: time.Since(a.started).Seconds(),
-		Config: a.o.ConfigFile, Kept: a.o.Kept, Ready: a.ready.Load(),
+		Config: a.o.ConfigFile, Ready: a.ready.Load(),
 		Workers: len(a.workers), ResidentBytes: residentBytes(), Waiting: a.waiting(),
 		Arena: api.Arena{ChunkBytes: a.arena.ChunkSize(), Chunks: a.arena.Chunks(), HugePages: a.arena.HugePages(), Quarantine: a.fabric.Quarantined()},
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	s.Kept = a.kept
 	s.Sessions, s.Tunnels, s.Ports = a.count, len(a.tunnels), len(a.ports)
 	for _, p := range a.ports {
 		if p.opened != nil && !p.opened.down {

@@ -164,8 +164,11 @@ func (a *Appliance) waiting() []string {
 
 func (a *Appliance) statusLine() string {
 	prefix := ""
-	if a.o.Kept != "" {
-		prefix = a.o.ConfigFile + " has errors, the kept configuration runs; "
+	a.mu.Lock()
+	kept := a.kept
+	a.mu.Unlock()
+	if kept != "" {
+		prefix = "the kept configuration runs instead of " + a.o.ConfigFile + "; "
 	}
 	if w := a.waiting(); len(w) > 0 {
 		return prefix + "waiting: " + strings.Join(w, "; ")

@@ -78,7 +78,9 @@ func (c *Client) Config(ctx context.Context) ([]byte, error) {
 // with an Error of code CodeInvalidConfig.
 func (c *Client) Reload(ctx context.Context, r ReloadRequest) (Reload, error) {
 	var v Reload
-	err := c.send(ctx, http.MethodPost, "/v1/reload", r, &v)
+	patient := *c
+	patient.http = c.endless()
+	err := patient.send(ctx, http.MethodPost, "/v1/reload", r, &v)
 	return v, err
 }
 
@@ -90,9 +92,7 @@ func (c *Client) Confirm(ctx context.Context) error {
 // Events calls each for every event from now on, until it returns false, ctx ends or the connection
 // does.
 func (c *Client) Events(ctx context.Context, each func(Event) bool) error {
-	endless := *c.http
-	endless.Timeout = 0
-	res, err := c.do(ctx, http.MethodGet, "/v1/events", nil, &endless)
+	res, err := c.do(ctx, http.MethodGet, "/v1/events", nil, c.endless())
 	if err != nil {
 		return err
 	}
@@ -111,6 +111,13 @@ func (c *Client) Events(ctx context.Context, each func(Event) bool) error {
 			return nil
 		}
 	}
+}
+
+// endless is the client for what takes as long as it takes: ctx ends it.
+func (c *Client) endless() *http.Client {
+	h := *c.http
+	h.Timeout = 0
+	return &h
 }
 
 func tunnelPath(name string) string { return "/v1/tunnels/" + url.PathEscape(name) }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +61,25 @@ func run(ctx context.Context, o appliance.Options) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go reloadOnHangup(ctx, a)
 	return a.Run(ctx)
+}
+
+// reloadOnHangup reads the configuration again at each SIGHUP until ctx ends.
+func reloadOnHangup(ctx context.Context, a *appliance.Appliance) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			a.Hangup(ctx)
+		}
+	}
 }
 
 func (e *env) logger(level, format string) (*slog.Logger, error) {
