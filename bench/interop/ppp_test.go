@@ -1,19 +1,15 @@
 package interop
 
 import (
-	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
-	"unsafe"
-
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 
 	"xwire/appliance/api"
 	"xwire/bench/lab"
@@ -23,125 +19,228 @@ import (
 // pppdEnv names the directory over which Debian's pppd is unpacked.
 const pppdEnv = "XWIRE_PPPD"
 
-// TestPPP has pppd at both ends of a PPP connection: a PPPoE client, and the kernel's own L2TP. xwire is
-// between them: as the LAC, with the client on its port, then as the LNS, where pppd ends the PPPoE
+// TestPPP has pppd at both ends of PPP connections: PPPoE clients, and the kernel's own L2TP. xwire is
+// between them: as the LAC, with the clients on its port, then as the LNS, where pppd ends the PPPoE
 // session on a local interface and the other is the client.
 //
-//	pppd c0 ── a0 xwire k0 ── core ── k0 kernel: l2tp_ppp, pppd
+//	pppd c0 ── a0 xwire k0 ── core, MTU 1600 ── k0 kernel: l2tp_ppp, pppd
 //	                  pppoe0, pppd
 func TestPPP(t *testing.T) {
-	c := vm.Config{Limit: 5 * time.Minute}
+	c := vm.Config{Limit: 6 * time.Minute}
 	if vm.OnHost() {
 		binary, err := lab.Build(t.Context(), t.TempDir(), false)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		root, err := vm.Unpacked(t.Context(), "ppp")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		c.Env = []string{lab.BinaryEnv + "=" + binary, pppdEnv + "=" + root}
 	}
 	if !vm.Inside(t, c) {
 		return
 	}
-	for _, c := range []pppCase{
-		{name: "l2tpv2", version: 2, tunnel: "version = \"l2tpv2\"\n"},
-		{name: "l2tpv2 numbered", version: 2, tunnel: "version = \"l2tpv2\"\n", session: "lns_mode = false\n", seq: true},
-		{name: "l2tpv3", version: 3, session: "l2spec_type = \"default\"\n"},
-		{name: "l2tpv2, xwire is the LNS", version: 2, tunnel: "version = \"l2tpv2\"\n", lns: true},
-	} {
-		t.Run(c.name, c.run)
+	t.Run("l2tp-ktest", testKtestPPP)
+	t.Run("numbered", func(t *testing.T) {
+		testPPP(t, false, &pppCircuit{name: "numbered", version: 2, seq: true, keys: "lns_mode = false\n"})
+	})
+	t.Run("xwire is the LNS", func(t *testing.T) {
+		testPPP(t, true, &pppCircuit{name: "lns", version: 2, keys: "interface_name = \"pppoe0\"\n"})
+	})
+}
+
+// testKtestPPP has all data cases of l2tp-ktest with PPP up at once.
+func testKtestPPP(t *testing.T) {
+	var all []*pppCircuit
+	add := func(c pppCircuit) {
+		c.n = len(all)
+		family, encap := "inet", "udp"
+		if c.six {
+			family = "inet6"
+		}
+		if c.ip {
+			encap = "ip"
+		}
+		c.name = fmt.Sprintf("tc_data_v%d_%s_%s_ppp", c.version, family, encap)
+		if c.cookie > 0 {
+			c.name += fmt.Sprintf("_cookie%d", c.cookie)
+		}
+		all = append(all, &c)
 	}
+	for _, six := range []bool{false, true} {
+		add(pppCircuit{version: 2, six: six})
+		for _, ip := range []bool{false, true} {
+			for _, cookie := range []int{0, 4, 8} {
+				add(pppCircuit{version: 3, six: six, ip: ip, cookie: cookie})
+			}
+		}
+	}
+	testPPP(t, false, all...)
 }
 
-type pppCase struct {
-	name            string
-	version         uint8
-	tunnel, session string // further keys
-	seq             bool   // the kernel numbers what it sends
-	lns             bool
+// pppCircuit is a PPPoE session, a session of L2TP and the kernel's end of it.
+type pppCircuit struct {
+	name    string
+	n       int
+	version uint8
+	six, ip bool
+	cookie  int    // bytes
+	seq     bool   // the kernel numbers what it sends
+	keys    string // further ones of the session
 }
 
-const (
-	pppoeSession = 0x1234
-	tid, ptid    = 11, 22 // xwire's, the kernel's
-	sid, psid    = 33, 44
-)
+// Both ends' ids and addresses follow from the number.
+func (c *pppCircuit) pppoe() uint16 { return uint16(0x1200 + c.n) }
+func (c *pppCircuit) tid() uint32   { return uint32(100 + c.n) }
+func (c *pppCircuit) ptid() uint32  { return uint32(200 + c.n) }
+func (c *pppCircuit) sid() uint32   { return uint32(300 + c.n) }
+func (c *pppCircuit) psid() uint32  { return uint32(400 + c.n) }
 
-func (c pppCase) run(t *testing.T) {
+// The client's and the server's address in PPP.
+func (c *pppCircuit) client() string { return fmt.Sprintf("10.9.%d.2", c.n) }
+func (c *pppCircuit) server() string { return fmt.Sprintf("10.9.%d.1", c.n) }
+
+func (c *pppCircuit) addrs() (xwire, kernel netip.Addr) {
+	if c.six {
+		return netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	}
+	return netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+}
+
+// cookies are what xwire sends and what it takes.
+func (c *pppCircuit) cookies() (tx, rx string) {
+	return cookie(c.cookie, 1, c.n), cookie(c.cookie, 2, c.n)
+}
+
+func (c *pppCircuit) toml(client net.HardwareAddr) string {
+	local, peer := c.addrs()
+	text := fmt.Sprintf("[tunnel.%s]\nversion = \"l2tpv%d\"\ntid = %d\nptid = %d\n", c.name, c.version, c.tid(), c.ptid())
+	if c.ip {
+		text += fmt.Sprintf("encap = \"ip\"\nlocal = %q\npeer = %q\n", local, peer)
+	} else {
+		text += fmt.Sprintf("local = %q\npeer = %q\n", netip.AddrPortFrom(local, 1701), netip.AddrPortFrom(peer, c.port()))
+	}
+	text += fmt.Sprintf("[tunnel.%s.session.s]\npseudowire = \"pppac\"\nsid = %d\npsid = %d\npppoe_session_id = %d\npppoe_peer_mac = %q\n%s",
+		c.name, c.sid(), c.psid(), c.pppoe(), client, c.keys)
+	if !strings.Contains(c.keys, "interface_name") {
+		text += "attach = \"access\"\n"
+	}
+	if c.version == 3 {
+		text += "l2spec_type = \"default\"\n"
+	}
+	if c.cookie > 0 {
+		tx, rx := c.cookies()
+		text += fmt.Sprintf("tx_cookie = %q\nrx_cookie = %q\n", tx, rx)
+	}
+	return text
+}
+
+// port is the kernel's, which cannot share one.
+func (c *pppCircuit) port() uint16 { return uint16(2000 + c.n) }
+
+func testPPP(t *testing.T, lns bool, circuits ...*pppCircuit) {
 	w := newNamespaces(t)
-	config := fmt.Sprintf("%s[tunnel.t]\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\ntid = %d\nptid = %d\n%s", ports, tid, ptid, c.tunnel)
-	config += fmt.Sprintf("[tunnel.t.session.s]\npseudowire = \"pppac\"\nsid = %d\npsid = %d\npppoe_session_id = %d\n%s", sid, psid, pppoeSession, c.session)
 	client := net.HardwareAddr{2, 0, 0, 0, 0xc, 1}
-	if !c.lns {
+	if !lns {
 		var err error
 		client, err = w.customer.MAC("c0")
 		must(t, err)
-		config += "attach = \"access\"\n"
-	} else {
-		config += "interface_name = \"pppoe0\"\n"
 	}
-	w.matrix = []*circuit{{}} // for waitUp: one session
-	w.run(t, config+fmt.Sprintf("pppoe_peer_mac = %q\n", client))
-
-	fd := c.kernelSession(t, w.kernel)
-	const lnsAddr, clientAddr = "10.9.0.1", "10.9.0.2"
-	kernelEnd := []string{"plugin", pppdPlugin("pppol2tp.so"), "pppol2tp", "3"}
-	pppoeEnd := func(device string, peer net.HardwareAddr) []string {
-		return []string{"plugin", pppdPlugin("pppoe.so"), "nic-" + device, "pppoe-sess", fmt.Sprintf("%d:%v", pppoeSession, peer)}
+	config := ports
+	for _, c := range circuits {
+		config += c.toml(client)
+		w.matrix = append(w.matrix, nil) // for waitUp: so many sessions
 	}
-	near, far := w.customer, w.kernel
-	if c.lns {
-		must(t, w.xwire.SetLink("pppoe0", true))
-		startPPPD(t, w.xwire, nil, append(pppoeEnd("pppoe0", client), lnsAddr+":"+clientAddr)...)
-		startPPPD(t, w.kernel, fd, append(kernelEnd, "noipdefault")...)
-		near, far = w.kernel, w.xwire
-	} else {
+	w.run(t, config)
+	for _, c := range circuits {
+		fd := c.addKernel(t, w.kernel)
+		kernelEnd := []string{"plugin", pppdPlugin(t, "pppol2tp.so"), "pppol2tp", "3"}
+		server := c.server() + ":" + c.client()
+		if lns {
+			must(t, w.xwire.SetLink("pppoe0", true))
+			startPPPD(t, w.xwire, nil, append(pppoeEnd(t, "pppoe0", c, client), server)...)
+			startPPPD(t, w.kernel, fd, append(kernelEnd, "noipdefault")...)
+			continue
+		}
 		concentrator, err := w.xwire.MAC("a0")
 		must(t, err)
-		startPPPD(t, w.kernel, fd, append(kernelEnd, lnsAddr+":"+clientAddr)...)
-		startPPPD(t, w.customer, nil, append(pppoeEnd("c0", concentrator), "noipdefault")...)
+		startPPPD(t, w.kernel, fd, append(kernelEnd, server)...)
+		startPPPD(t, w.customer, nil, append(pppoeEnd(t, "c0", c, concentrator), "noipdefault")...)
 	}
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(300 * time.Millisecond) {
-		r, err := near.Ping(t.Context(), netip.MustParseAddr(lnsAddr), lab.PingConfig{Count: 1, Timeout: 2 * time.Second})
+	near, far := w.customer, w.kernel
+	if lns {
+		near, far = w.kernel, w.xwire
+	}
+	for _, c := range circuits {
+		t.Run(c.name, func(t *testing.T) {
+			c.waitUp(t, near)
+			ping(t, near, c.server(), 0)
+			ping(t, far, c.client(), 1400)
+			r, err := near.Ping(t.Context(), netip.MustParseAddr(c.server()), lab.PingConfig{Count: 3, Size: 1600, Timeout: 5 * time.Second})
+			if err != nil || r.Lost()+r.Duplicates+r.Damaged != 0 {
+				t.Errorf("ping of 1600 bytes: %+v, %v", r, err)
+			}
+			c.agree(t, w)
+		})
+	}
+}
+
+// waitUp waits until PPP has its addresses.
+func (c *pppCircuit) waitUp(t *testing.T, near *lab.Namespace) {
+	t.Helper()
+	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(300 * time.Millisecond) {
+		r, err := near.Ping(t.Context(), netip.MustParseAddr(c.server()), lab.PingConfig{Count: 1, Timeout: 2 * time.Second})
 		if err == nil && r.Received == 1 {
-			break
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("PPP does not come up: ping %+v, %v", r, err)
 		}
 	}
-	before := w.pppSession(t)
-	ping(t, near, lnsAddr, 0)
-	ping(t, far, clientAddr, 0)
-	ping(t, near, lnsAddr, 1400)
-	if s := w.pppSession(t); s.TxPackets-before.TxPackets < 9 || s.RxPackets-before.RxPackets < 9 || s.TxErrors+s.RxErrors != 0 || s.SendSeq != c.seq {
-		t.Errorf("%+v", s)
-	}
-	if k, err := w.kernel.KernelStats(ptid, psid); err != nil || k.RxErrors+k.RxSeqDiscards+k.TxErrors != 0 || k.RxPackets < 9 {
-		t.Errorf("the kernel counts %+v, %v", k, err)
-	}
 }
 
-func (w *world) pppSession(t *testing.T) api.Session {
+// agree holds what xwire counts against what the kernel counts.
+func (c *pppCircuit) agree(t *testing.T, w *world) {
 	t.Helper()
-	s, err := w.control.Session(t.Context(), "t/s", false)
-	must(t, err)
-	return s
+	var s api.Session
+	var k lab.KernelStats
+	for range 10 { // frames on their way
+		var err error
+		s, err = w.control.Session(t.Context(), c.name+"/s", false)
+		must(t, err)
+		k, err = w.kernel.KernelStats(c.ptid(), c.psid())
+		must(t, err)
+		if s.TxPackets == k.RxPackets && s.RxPackets == k.TxPackets {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	if s.TxPackets != k.RxPackets || s.RxPackets != k.TxPackets || s.TxBytes != k.RxBytes || s.RxBytes != k.TxBytes || s.TxPackets < 12 {
+		t.Errorf("xwire counts %+v, the kernel %+v", s.Statistics, k)
+	}
+	if s.TxErrors+s.RxErrors+k.TxErrors+k.RxErrors != 0 || s.SendSeq != c.seq {
+		t.Errorf("xwire counts %+v, the kernel %+v; numbers are sent: %t", s.Statistics, k, s.SendSeq)
+	}
 }
 
-func pppdPlugin(name string) string {
+func pppdPlugin(t *testing.T, name string) string {
+	t.Helper()
 	found, _ := filepath.Glob(filepath.Join(os.Getenv(pppdEnv), "usr/lib/pppd/*", name))
-	if len(found) == 0 {
-		return name
+	if len(found) != 1 {
+		t.Fatalf("plugin %s of pppd: found %v under %s", name, found, os.Getenv(pppdEnv))
 	}
 	return found[0]
 }
 
+// pppoeEnd makes pppd the end of a PPPoE session that is there already, without discovery.
+func pppoeEnd(t *testing.T, device string, c *pppCircuit, peer net.HardwareAddr) []string {
+	t.Helper()
+	return []string{"plugin", pppdPlugin(t, "pppoe.so"), "nic-" + device, "pppoe-sess", fmt.Sprintf("%d:%v", c.pppoe(), peer)}
+}
+
 func startPPPD(t *testing.T, n *lab.Namespace, fd *os.File, args ...string) {
 	t.Helper()
-	p := lab.Program{Path: filepath.Join(os.Getenv(pppdEnv), "usr/sbin/pppd"), Args: append(args, "nodetach", "noauth", "nodefaultroute", "noccp", "novj", "lcp-echo-interval", "0", "debug")}
+	p := lab.Program{
+		Path: filepath.Join(os.Getenv(pppdEnv), "usr/sbin/pppd"),
+		Args: append(args, "nodetach", "noauth", "nodefaultroute", "noccp", "novj", "lcp-max-configure", "30", "debug"),
+	}
 	if fd != nil {
 		p.Files = []*os.File{fd}
 	}
@@ -154,78 +253,27 @@ func startPPPD(t *testing.T, n *lab.Namespace, fd *os.File, args ...string) {
 	})
 }
 
-// Commands and attributes of linux/l2tp.h.
-const (
-	cmdTunnelCreate  = 1
-	cmdSessionCreate = 5
-)
-
-// kernelSession makes the kernel's static tunnel and PPP session, which `ip l2tp` cannot, and a socket
-// of it for pppd.
-func (c pppCase) kernelSession(t *testing.T, n *lab.Namespace) *os.File {
+// addKernel makes the kernel's end, and returns a socket of it for pppd.
+func (c *pppCircuit) addKernel(t *testing.T, n *lab.Namespace) (f *os.File) {
 	t.Helper()
-	var f *os.File
-	must(t, n.Run(func() error {
-		family, err := netlink.GenlFamilyGet("l2tp")
-		if err != nil {
+	must(t, n.Run(func() (err error) {
+		if err := c.addTunnel(); err != nil {
 			return err
 		}
-		do := func(cmd uint8, attrs ...*nl.RtAttr) error {
-			r := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_ACK)
-			r.AddData(&nl.Genlmsg{Command: cmd, Version: 1})
-			for _, a := range attrs {
-				r.AddData(a)
-			}
-			_, err := r.Execute(unix.NETLINK_GENERIC, 0)
+		if err := c.addSession(); err != nil {
 			return err
 		}
-		local, peer := netip.MustParseAddr("192.0.2.2").As4(), netip.MustParseAddr("192.0.2.1").As4()
-		if err := do(cmdTunnelCreate,
-			nl.NewRtAttr(9, nl.Uint32Attr(ptid)), nl.NewRtAttr(10, nl.Uint32Attr(tid)), // connection ids
-			nl.NewRtAttr(7, nl.Uint8Attr(c.version)), nl.NewRtAttr(2, nl.Uint16Attr(0)), // UDP
-			nl.NewRtAttr(24, local[:]), nl.NewRtAttr(25, peer[:]),
-			nl.NewRtAttr(26, nl.Uint16Attr(1701)), nl.NewRtAttr(27, nl.Uint16Attr(1701))); err != nil {
-			return fmt.Errorf("create a tunnel: %w", err)
-		}
-		seq := uint8(0)
-		if c.seq {
-			seq = 1
-		}
-		if err := do(cmdSessionCreate,
-			nl.NewRtAttr(9, nl.Uint32Attr(ptid)), nl.NewRtAttr(11, nl.Uint32Attr(psid)), nl.NewRtAttr(12, nl.Uint32Attr(sid)),
-			nl.NewRtAttr(1, nl.Uint16Attr(7)),                                                      // PPP
-			nl.NewRtAttr(19, nl.Uint8Attr(seq)), nl.NewRtAttr(20, nl.Uint8Attr(seq))); err != nil { // send_seq, lns_mode
-			return fmt.Errorf("create a session: %w", err)
-		}
-		f, err = pppol2tp(c.version)
+		f, err = c.socket()
 		return err
 	}))
 	t.Cleanup(func() { f.Close() })
 	return f
 }
 
-// pppol2tp opens a socket of the kernel's session: linux/if_pppol2tp.h.
-func pppol2tp(version uint8) (*os.File, error) {
-	const ol2tp = 1 // PX_PROTO_OL2TP
-	fd, err := unix.Socket(unix.AF_PPPOX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, ol2tp)
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(s)
 	if err != nil {
-		return nil, fmt.Errorf("open a PPPoL2TP socket: %w", err)
+		panic(err)
 	}
-	e := binary.NativeEndian
-	a := e.AppendUint32(e.AppendUint16(nil, unix.AF_PPPOX), ol2tp)
-	a = e.AppendUint32(a, 0)           // pid
-	a = e.AppendUint32(a, ^uint32(0))  // of the tunnel's socket: the kernel's own
-	a = append(a, make([]byte, 16)...) // address
-	for _, id := range []uint32{ptid, psid, tid, sid} {
-		if version == 2 {
-			a = e.AppendUint16(a, uint16(id))
-		} else {
-			a = e.AppendUint32(a, id)
-		}
-	}
-	if _, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&a[0])), uintptr(len(a))); errno != 0 {
-		unix.Close(fd)
-		return nil, fmt.Errorf("connect a PPPoL2TP socket: %w", errno)
-	}
-	return os.NewFile(uintptr(fd), "pppol2tp"), nil
+	return b
 }

@@ -31,8 +31,12 @@ func pppFrame(n int, mark byte) []byte {
 }
 
 // lacTunnel is box i's side of a tunnel between the two boxes.
-func lacTunnel(i int, keys string) string {
-	return fmt.Sprintf("[tunnel.t]\nlocal = %q\npeer = %q\ntid = %d\nptid = %d\n%s", core4[i], core4[1-i], 11+11*i, 22-11*i, keys)
+func lacTunnel(i int, keys string, six bool) string {
+	addr := core4
+	if six {
+		addr = core6
+	}
+	return fmt.Sprintf("[tunnel.t]\nlocal = %q\npeer = %q\ntid = %d\nptid = %d\n%s", addr[i], addr[1-i], 11+11*i, 22-11*i, keys)
 }
 
 func lacSession(i int, keys string) string {
@@ -46,17 +50,21 @@ func TestPPPoE(t *testing.T) {
 	for _, c := range []struct {
 		name, tunnel, session, attach string
 		tags                          []byte
+		six                           bool
 		wire                          []byte // of the first packet from the client, from the L2TP header on
 	}{
-		{"l2tpv2", "version = \"l2tpv2\"\n", "", "", nil, []byte{0, 2, 0, 22, 0, 33}},
-		{"l2tpv2 numbered, in a VLAN", "version = \"l2tpv2\"\nudp_checksum = true\n", "seqnum = true\n", "vlan = 100\n", vlan100, []byte{8, 2, 0, 22, 0, 33, 0, 0, 0, 0}},
-		{"l2tpv3 over UDP", "", "tx_cookie = \"0102030405060708\"\nrx_cookie = \"0102030405060708\"\nl2spec_type = \"default\"\n", "vlan = \"untagged\"\n", nil,
+		{"l2tpv2", "version = \"l2tpv2\"\n", "", "", nil, false, []byte{0, 2, 0, 22, 0, 33}},
+		{"l2tpv2 numbered, in a VLAN", "version = \"l2tpv2\"\nudp_checksum = true\n", "seqnum = true\n", "vlan = 100\n", vlan100, false, []byte{8, 2, 0, 22, 0, 33, 0, 0, 0, 0}},
+		{"l2tpv3 over UDP", "", "tx_cookie = \"0102030405060708\"\nrx_cookie = \"0102030405060708\"\nl2spec_type = \"default\"\n", "vlan = \"untagged\"\n", nil, false,
 			[]byte{0, 3, 0, 0, 0, 0, 0, 33, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0}},
-		{"l2tpv3 over IP", "encap = \"ip\"\n", "l2spec_type = \"none\"\n", "vlan = 100\n", vlan100, []byte{0, 0, 0, 33}},
+		{"l2tpv3 over IP", "encap = \"ip\"\n", "l2spec_type = \"none\"\n", "vlan = 100\n", vlan100, false, []byte{0, 0, 0, 33}},
+		{"l2tpv2 over IPv6", "version = \"l2tpv2\"\n", "", "", nil, true, []byte{0, 2, 0, 22, 0, 33}},
+		{"l2tpv3 over UDP and IPv6", "", "l2spec_type = \"default\"\n", "", nil, true, []byte{0, 3, 0, 0, 0, 0, 0, 33, 0, 0, 0, 0}},
+		{"l2tpv3 over IPv6", "encap = \"ip\"\n", "l2spec_type = \"none\"\n", "vlan = 100\n", vlan100, true, []byte{0, 0, 0, 33}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := pair(t, shape{})
-			lac := w.start(t, 0, corePort+accessPort+lacTunnel(0, c.tunnel)+lacSession(0, "attach = \"ac0\"\n"+c.attach+c.session))
+			lac := w.start(t, 0, corePort+accessPort+lacTunnel(0, c.tunnel, c.six)+lacSession(0, "attach = \"ac0\"\n"+c.attach+c.session))
 			concentrator, err := w.hosts[0].MAC("ac0")
 			must(t, err)
 			kernel, err := w.hosts[0].Capture("ac0")
@@ -87,8 +95,8 @@ func TestPPPoE(t *testing.T) {
 			must(t, lac.Stop())
 
 			// The LNS's half: the same frames on a local interface.
-			lac = w.start(t, 0, corePort+accessPort+lacTunnel(0, c.tunnel)+lacSession(0, "attach = \"ac0\"\n"+c.attach+c.session))
-			lns := w.start(t, 1, corePort+lacTunnel(1, c.tunnel)+lacSession(1, "interface_name = \"pppoe0\"\n"+c.session))
+			lac = w.start(t, 0, corePort+accessPort+lacTunnel(0, c.tunnel, c.six)+lacSession(0, "attach = \"ac0\"\n"+c.attach+c.session))
+			lns := w.start(t, 1, corePort+lacTunnel(1, c.tunnel, c.six)+lacSession(1, "interface_name = \"pppoe0\"\n"+c.session))
 			server, err := w.hosts[1].MAC("pppoe0")
 			must(t, err)
 			must(t, w.hosts[1].SetLink("pppoe0", true))
@@ -123,7 +131,7 @@ func TestPPPoE(t *testing.T) {
 // TestSwitchPPP carries PPP from L2TPv2 to L2TPv3 through a box without an attachment circuit.
 func TestSwitchPPP(t *testing.T) {
 	w := pair(t, shape{})
-	box := w.start(t, 0, corePort+lacTunnel(0, "version = \"l2tpv2\"\n")+`[tunnel.t.session.s]
+	box := w.start(t, 0, corePort+lacTunnel(0, "version = \"l2tpv2\"\n", false)+`[tunnel.t.session.s]
 pseudowire = "ppp"
 sid = 44
 psid = 33
