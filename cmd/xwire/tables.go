@@ -78,11 +78,18 @@ func sinceText(t *time.Time) string {
 func tunnelsText(ts []api.Tunnel) string {
 	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tSINCE\tNEXT HOP\tPATH MTU\tTX PACKETS\tRX PACKETS\tRX INVALID", func(row func(string, ...any)) {
 		for _, t := range ts {
-			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, t.Encap,
+			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, encapText(t),
 				endpoint(t.Local, t.LocalPort), endpoint(t.Peer, t.PeerPort), t.SessionCount, t.State, sinceText(t.Since),
 				nextHopText(t.NextHop), t.PathMTU, t.TxPackets, t.RxPackets, t.RxInvalid)
 		}
 	})
+}
+
+func encapText(t api.Tunnel) string {
+	if t.Keyed {
+		return t.Encap + " keyed"
+	}
+	return t.Encap
 }
 
 func attachmentText(s api.Session) string {
@@ -140,7 +147,11 @@ func sessionText(s api.Session) string {
 		line("description", "%s", s.Description)
 	}
 	line("state", "%s", strings.TrimSpace(s.State+" "+s.Reason))
-	line("session id", "%d, peer %d", s.SessionID, s.PeerSessionID)
+	if s.SessionID == 0 { // of a keyed tunnel
+		line("session id", "any, peer %d", s.PeerSessionID)
+	} else {
+		line("session id", "%d, peer %d", s.SessionID, s.PeerSessionID)
+	}
 	line("tunnel id", "%d, peer %d", s.TunnelID, s.PeerTunnelID)
 	line("pseudowire", "%s, l2spec_type %s", s.Pseudowire, s.L2SpecType)
 	line("attachment", "%s", attachmentText(s))
