@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -291,6 +292,8 @@ func (c *l2tpCall) showTunnels(ctx context.Context, client *api.Client, cmd *ipl
 			list = append(list, wordsOfTunnel(t))
 		}
 	}
+	// The order of the kernel.
+	slices.SortFunc(list, func(a, b ipl2tp.Tunnel) int { return cmp.Compare(a.ID, b.ID) })
 	return c.format.WriteTunnels(c.e.stdout, list)
 }
 
@@ -330,6 +333,7 @@ func (c *l2tpCall) showSessions(ctx context.Context, client *api.Client, cmd *ip
 			list = append(list, wordsOfSession(s))
 		}
 	}
+	slices.SortFunc(list, func(a, b ipl2tp.Session) int { return cmp.Or(cmp.Compare(a.TunnelID, b.TunnelID), cmp.Compare(a.ID, b.ID)) })
 	return c.format.WriteSessions(c.e.stdout, list)
 }
 
