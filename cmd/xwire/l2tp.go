@@ -333,7 +333,9 @@ func (c *l2tpCall) showSessions(ctx context.Context, client *api.Client, cmd *ip
 			list = append(list, wordsOfSession(s))
 		}
 	}
-	slices.SortFunc(list, func(a, b ipl2tp.Session) int { return cmp.Or(cmp.Compare(a.TunnelID, b.TunnelID), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(list, func(a, b ipl2tp.Session) int {
+		return cmp.Or(cmp.Compare(a.TunnelID, b.TunnelID), cmp.Compare(a.ID, b.ID))
+	})
 	return c.format.WriteSessions(c.e.stdout, list)
 }
 
