@@ -75,7 +75,11 @@ func (r Rate) meter() meter {
 func frames(n uint32) meter { return newMeter(uint64(n), uint64(n), 1<<16) }
 
 // bucket is the state: the time at which it will be full again. Any number of workers take from it.
-type bucket struct{ full atomic.Uint64 }
+// It has a cache line to itself.
+type bucket struct {
+	full atomic.Uint64
+	_    [7]uint64
+}
 
 // take takes n units at a time in nanoseconds, all or none.
 func (b *bucket) take(m *meter, n uint32, now int64) bool {
@@ -85,8 +89,7 @@ func (b *bucket) take(m *meter, n uint32, now int64) bool {
 		full := b.full.Load()
 		wait := full - t
 		if wait > m.burst+second {
-			// Full since long ago; or the rate was changed; the second is for workers whose clock is
-			// ahead of ours.
+			// Full since long ago. The second is for workers whose clock is ahead of ours.
 			wait = 0
 		}
 		if wait+cost > m.burst {

@@ -98,17 +98,6 @@ func TestBucketBurst(t *testing.T) {
 	}
 }
 
-// A bucket whose rate is changed to a much higher one does not wait for the old one's time.
-func TestBucketForgetsAnOldRate(t *testing.T) {
-	slow, fast, b := Rate{8, 1500}.meter(), Rate{8_000_000, 1500}.meter(), new(bucket)
-	if !b.take(&slow, 1500, 1e9) || b.take(&slow, 1500, 2e9) {
-		t.Fatal("the slow bucket does not hold its burst")
-	}
-	if !b.take(&fast, 1500, 2e9) {
-		t.Error("the fast one waits")
-	}
-}
-
 // Workers that take together get no more than one would.
 func TestBucketOfSeveralWorkers(t *testing.T) {
 	r := Rate{8_000_000, 100_000}

@@ -176,8 +176,7 @@ func dropCases(t testing.TB) []dropCase {
 			s, _ := x.Session(1)
 			s.Limits.Broadcast = 1
 			x.SetSession(1, s)
-			l := x.extraOf(1).limits
-			l.broadcastFull.take(&l.broadcast, 1, 1)
+			x.extraOf(1).limits.broadcast.admits(1, 1)
 		}},
 		{why: DropRuntInner, name: "of 13 bytes", port: 0, frame: patch(a[:sublayer+4+13], 16, 0, 20+16+13)},
 		{why: DropNoAC, name: "detached", port: 0, frame: a, change: func(x *Table) {

@@ -34,18 +34,18 @@ func (l *Limits) check() error {
 	return nil
 }
 
-// limiter is Limits ready for use, with the state, which outlives changes.
+// limiter is Limits ready for use.
 type limiter struct {
 	Limits
-	tx, rx, broadcast, multicast, unknown meter
-	*limiterState
+	tx, rx, broadcast, multicast, unknown limit
+
 	macs *macTable // nil: without UnknownUnicast
 }
 
-// limiterState is a cache line.
-type limiterState struct {
-	txFull, rxFull, broadcastFull, multicastFull, unknownFull bucket
-	_                                                         [3]bucket
+// limit is one of them. Its bucket outlives changes of others.
+type limit struct {
+	meter
+	full *bucket // nil: no limit
 }
 
 // limiting returns the limiter for l, or nil; old is the session's until now.
@@ -53,19 +53,34 @@ func (l *Limits) limiting(old *limiter) *limiter {
 	if *l == (Limits{}) {
 		return nil
 	}
-	n := &limiter{
-		Limits: *l, tx: l.Tx.meter(), rx: l.Rx.meter(),
-		broadcast: frames(l.Broadcast), multicast: frames(l.Multicast), unknown: frames(l.UnknownUnicast),
+	if old == nil {
+		old = new(limiter)
 	}
-	if old != nil {
-		n.limiterState, n.macs = old.limiterState, old.macs
-	} else {
-		n.limiterState = new(limiterState)
+	n := &limiter{
+		Limits: *l, macs: old.macs, tx: old.tx.next(l.Tx.meter()), rx: old.rx.next(l.Rx.meter()),
+		broadcast: old.broadcast.next(frames(l.Broadcast)), multicast: old.multicast.next(frames(l.Multicast)),
+		unknown: old.unknown.next(frames(l.UnknownUnicast)),
 	}
 	if n.macs == nil && l.UnknownUnicast != 0 {
 		n.macs = new(macTable)
 	}
 	return n
+}
+
+// next is the limit that comes after l; one of another rate or burst begins full.
+func (l limit) next(m meter) limit {
+	switch {
+	case m == meter{}:
+		return limit{}
+	case m == l.meter:
+		return l
+	}
+	return limit{m, new(bucket)}
+}
+
+// admits takes n units, if there is a limit.
+func (l *limit) admits(n uint32, now int64) bool {
+	return l.full == nil || l.full.take(&l.meter, n, now)
 }
 
 // admitTx tells whether a frame may go into the pseudowire, inside which it has n bytes, and learns
@@ -74,7 +89,7 @@ func (l *limiter) admitTx(frame []byte, n uint32, ethernet bool, s *seeds, now i
 	if l.UnknownUnicast != 0 && ethernet && len(frame) >= l2tp.EthernetLen {
 		l.macs.learn(macOf(frame[6:]), s, now)
 	}
-	if l.Tx.Bits != 0 && !l.txFull.take(&l.tx, n, now) {
+	if !l.tx.admits(n, now) {
 		return DropPoliced
 	}
 	return dropNone
@@ -87,20 +102,20 @@ func (l *limiter) admitRx(frame []byte, ethernet bool, s *seeds, now int64) Drop
 		mac := macOf(frame)
 		switch {
 		case mac == broadcastMAC:
-			if l.Broadcast != 0 && !l.broadcastFull.take(&l.broadcast, 1, now) {
+			if !l.broadcast.admits(1, now) {
 				return DropStorm
 			}
 		case mac&groupMAC != 0:
-			if l.Multicast != 0 && !l.multicastFull.take(&l.multicast, 1, now) {
+			if !l.multicast.admits(1, now) {
 				return DropStorm
 			}
 		case l.UnknownUnicast != 0 && !l.macs.knows(mac, s, now):
-			if !l.unknownFull.take(&l.unknown, 1, now) {
+			if !l.unknown.admits(1, now) {
 				return DropStorm
 			}
 		}
 	}
-	if l.Rx.Bits != 0 && !l.rxFull.take(&l.rx, uint32(len(frame)), now) {
+	if !l.rx.admits(uint32(len(frame)), now) {
 		return DropPoliced
 	}
 	return dropNone

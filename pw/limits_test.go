@@ -122,6 +122,10 @@ func TestLimitsChange(t *testing.T) {
 	if near.at(1e15, 1, b) {
 		t.Error("a change of something else filled the bucket")
 	}
+	set(Limits{Tx: Rate{80_000_000, 1000}, Broadcast: 1})
+	if !near.at(1e15, 1, b) || near.at(1e15, 1, b) {
+		t.Error("a bucket of another rate does not begin full")
+	}
 	set(Limits{})
 	if !near.at(1e15, 1, b) {
 		t.Error("without limits it is dropped")

@@ -24,15 +24,15 @@ func (w *world) drain(id SessionID) {
 		return
 	}
 	if l.Tx == shutRate {
-		l.txFull.take(&l.tx, 1, 1)
+		l.tx.admits(1, 1)
 	}
 	if l.Rx == shutRate {
-		l.rxFull.take(&l.rx, 1, 1)
+		l.rx.admits(1, 1)
 	}
 	for range 5 {
-		l.broadcastFull.take(&l.broadcast, 1, 1)
-		l.multicastFull.take(&l.multicast, 1, 1)
-		l.unknownFull.take(&l.unknown, 1, 1)
+		l.broadcast.admits(1, 1)
+		l.multicast.admits(1, 1)
+		l.unknown.admits(1, 1)
 	}
 }
 

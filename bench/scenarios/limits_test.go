@@ -56,6 +56,14 @@ func TestRates(t *testing.T) {
 	if got, _ := flood(1, vids(600), "100"); got != count {
 		t.Errorf("%d of %d frames passed in the direction without a limit", got, count)
 	}
+	// A rate is changed, and a mark set, while the session stands.
+	changed, err := api.NewClient(boxes[0].Control).ModifySession(t.Context(), "policed", "s", api.Keys{"rate_tx": "1G", "tos": "inherit"})
+	if err != nil || changed.RateTx != 1e9 || changed.TOS != "inherit" || changed.Config["rate_tx"] != 1e9 || changed.TxPackets < s.TxPackets {
+		t.Errorf("modify: %v, %+v %+v, %v", err, changed.Limits, changed.Marking, changed.Config)
+	}
+	if got, _ := flood(0, vids(100), "600"); got != count {
+		t.Errorf("%d of %d frames passed when the rate was raised", got, count)
+	}
 	// Storms towards site 0.
 	for _, c := range []struct {
 		name  string
