@@ -132,6 +132,10 @@ func (a *Appliance) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer control.Close()
+	if err := shareControl(a.settings.Control, a.settings.ControlGroup); err != nil {
+		// The traffic matters more; root still gets in.
+		a.log.Error("the control socket is its owner's alone", "error", err)
+	}
 
 	var stopping time.Time // when the clean stop began
 	defer func() {

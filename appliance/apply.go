@@ -155,6 +155,12 @@ func (a *Appliance) commit(set *changeSet, bindings map[string]bound, failed err
 	a.tellChanges(set)
 	if set.Appliance.Keys != nil { // the rest waits for the next start
 		a.settings.Unknown = set.Appliance.New.Unknown
+		if group := set.Appliance.New.ControlGroup; group != a.settings.ControlGroup {
+			a.settings.ControlGroup = group
+			if err := shareControl(a.settings.Control, group); err != nil {
+				a.log.Error("the control socket is its owner's alone", "error", err)
+			}
+		}
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,11 +40,50 @@ func listenControl(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on control socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
+	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("set mode of control socket: %w", err)
 	}
 	return l, nil
+}
+
+// groupID is the number of a group of the host, named or already a number; -1 of none.
+func groupID(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(n), nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return -1, fmt.Errorf("find the group %q of the control socket: %w; make it (groupadd --system %[1]s), or set [appliance] control_group", name, err)
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// shareControl gives the control socket to a group, or to its owner alone. Connections that stand stay.
+func shareControl(path, group string) error {
+	gid, err := groupID(group)
+	if err != nil {
+		return err
+	}
+	mode := os.FileMode(0o600)
+	if gid < 0 {
+		gid = os.Getegid()
+	} else {
+		mode = 0o660
+	}
+	// Never open to a group that it is not for.
+	if err = os.Chmod(path, 0o600); err == nil {
+		if err = os.Chown(path, -1, gid); err == nil {
+			err = os.Chmod(path, mode)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("give the control socket to group %q: %w", group, err)
+	}
+	return nil
 }
 
 // serve runs an HTTP server until ctx ends.

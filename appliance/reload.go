@@ -50,6 +50,9 @@ func (a *Appliance) reload(r api.ReloadRequest) (api.Reload, error) {
 		return api.Reload{}, refused(http.StatusUnprocessableEntity, api.CodeInvalidConfig,
 			"%s has no [port.NAME], and nothing is taken that was not named: add ports, or run with --auto-ports", a.o.ConfigFile)
 	}
+	if _, err := groupID(to.Appliance.ControlGroup); err != nil && to.Appliance.ControlGroup != from.Appliance.ControlGroup {
+		return api.Reload{}, refused(http.StatusUnprocessableEntity, api.CodeInvalidConfig, "%v", err)
+	}
 	d := config.Compare(from, to)
 	out := api.Reload{File: a.o.ConfigFile, DryRun: r.DryRun, Changes: apiChanges(d), Warnings: apiFaults(to.Warnings)}
 	if r.DryRun {

@@ -10,6 +10,7 @@ import (
 type Appliance struct {
 	CPUs            []int  // one worker each, repeats allowed; nil: to be chosen
 	Control         string // path of the control socket
+	ControlGroup    string // who may use it besides its owner: a name or a number; empty: nobody
 	Metrics         string // host:port, empty: off
 	MetricsSessions bool   // metrics for each session
 	Unknown         Unknown
@@ -35,6 +36,10 @@ func (a *Appliance) set(r *reader, key string, v any) {
 				return
 			}
 			a.Control = s
+		}
+	case "control_group":
+		if s, ok := r.text(key, v, 255); ok {
+			a.ControlGroup = s
 		}
 	case "metrics":
 		if s, ok := r.text(key, v, 255); ok {

@@ -30,6 +30,7 @@ var keys = []Key{
 
 	{Table: "appliance", Name: "cpus", Type: "array of integers", Doc: "one worker per CPU, repeats allowed; absent: one for each queue of the core port, on the NIC's NUMA node, never all CPUs"},
 	{Table: "appliance", Name: "control", Type: "string", Default: "/run/xwire/control.sock", Doc: "path of the control socket"},
+	{Table: "appliance", Name: "control_group", Type: "string", Default: "", Doc: "the group, by name or number, whose members may read and change everything through the control socket; empty: only its owner may"},
 	{Table: "appliance", Name: "metrics", Type: `string "host:port"`, Default: "", Doc: "where Prometheus may ask; empty: off"},
 	{Table: "appliance", Name: "metrics_sessions", Type: `"all" | "none"`, Default: "all", Doc: "whether each session has metrics of its own"},
 	{Table: "appliance", Name: "unknown", Type: `"drop" | "kernel"`, Default: "drop", Doc: "data messages to a tunnel's local address and port with a session id that is none of ours: dropped and counted, or left to the kernel, whose own L2TP or a daemon may then use the same address and port"},

@@ -42,6 +42,7 @@ func integers[T int | uint32](put entries, key string, list []T) {
 func (a *Appliance) entries(put entries) {
 	integers(put, "cpus", a.CPUs)
 	put.str("control", a.Control)
+	put.str("control_group", a.ControlGroup)
 	put.str("metrics", a.Metrics)
 	if !a.MetricsSessions {
 		put("metrics_sessions", "none")

@@ -28,7 +28,7 @@ func TestDesign(t *testing.T) {
 	if c.AutoPorts() || len(c.Warnings) != 0 {
 		t.Errorf("AutoPorts = %v, Warnings = %v, want false and none", c.AutoPorts(), c.Warnings)
 	}
-	if got, want := fmt.Sprintf("%+v", c.Appliance), "{CPUs:[2 3] Control:/run/xwire/control.sock Metrics:127.0.0.1:9780 MetricsSessions:true Unknown:drop Strict:false}"; got != want {
+	if got, want := fmt.Sprintf("%+v", c.Appliance), "{CPUs:[2 3] Control:/run/xwire/control.sock ControlGroup: Metrics:127.0.0.1:9780 MetricsSessions:true Unknown:drop Strict:false}"; got != want {
 		t.Errorf("Appliance = %v, want %v", got, want)
 	}
 	want := Session{

@@ -11,21 +11,26 @@ import (
 )
 
 // WriteTOML writes the configuration as one file that loads to the same values: includes, defaults
-// and cookie files are resolved, keys without effect are gone. It holds the cookies in clear.
+// and cookie files are resolved, keys without effect are gone. A comment tells what requests created. It
+// holds the cookies in clear.
 func (c *Config) WriteTOML(w io.Writer) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	o := tomlWriter{b}
+	o.origin(false)
 	o.table("appliance")
 	c.Appliance.entries(o.entry)
 	for i := range c.Ports {
+		o.origin(false)
 		o.table("port", c.Ports[i].Name)
 		c.Ports[i].entries(o.entry)
 	}
 	for i := range c.Tunnels {
 		t := &c.Tunnels[i]
+		o.origin(t.Requested)
 		o.table("tunnel", t.Name)
 		t.entries(o.entry)
 		for j := range t.Sessions {
+			o.origin(t.Sessions[j].Requested)
 			o.table("tunnel", t.Name, "session", t.Sessions[j].Name)
 			t.Sessions[j].entries(o.entry)
 		}
@@ -36,7 +41,15 @@ func (c *Config) WriteTOML(w io.Writer) error {
 // tomlWriter writes tables and keys; the bufio.Writer keeps the first error.
 type tomlWriter struct{ *bufio.Writer }
 
-func (o tomlWriter) table(path ...string) { fmt.Fprintf(o, "\n[%s]\n", joinPath(path)) }
+func (o tomlWriter) table(path ...string) { fmt.Fprintf(o, "[%s]\n", joinPath(path)) }
+
+// origin comes before each table.
+func (o tomlWriter) origin(requested bool) {
+	o.WriteByte('\n')
+	if requested {
+		o.WriteString("# created through the API\n")
+	}
+}
 
 func (o tomlWriter) entry(key string, v any) {
 	o.WriteString(key)

@@ -61,7 +61,7 @@ func (c *Client) refused(err error) error {
 	hint := "is it running? --control names its socket"
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		hint = "the socket is its owner's and group's: be root, or join the group"
+		hint = "the socket is its owner's and control_group's: be root, or join that group"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		hint = "it did not answer in time"
 	}
