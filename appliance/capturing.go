@@ -86,7 +86,7 @@ func (a *Appliance) sessionCalled(name string) (*session, *api.Error) {
 				continue
 			}
 			if found != nil {
-				return nil, &api.Error{Code: codeAmbiguousSession, Text: fmt.Sprintf("several tunnels have a session %q: name it TUNNEL/%s", name, name)}
+				return nil, &api.Error{Code: api.CodeAmbiguousSession, Text: fmt.Sprintf("several tunnels have a session %q: name it TUNNEL/%s", name, name)}
 			}
 			found = s
 		}
@@ -95,26 +95,19 @@ func (a *Appliance) sessionCalled(name string) (*session, *api.Error) {
 	case found == nil:
 		return nil, &api.Error{Code: api.CodeNoSuchSession, Text: fmt.Sprintf("there is no session and no port %q", name)}
 	case !found.standing:
-		return nil, &api.Error{Code: codeSessionWaits, Text: fmt.Sprintf("session %s does not carry frames: %s", found.path(), found.reason())}
+		return nil, &api.Error{Code: api.CodeSessionWaits, Text: fmt.Sprintf("session %s does not carry frames: %s", found.path(), found.reason())}
 	}
 	return found, nil
 }
-
-// Codes of refusals.
-const (
-	codeAmbiguousSession = "ambiguous-session"
-	codeSessionWaits     = "session-waits"
-	codeTooManyCaptures  = "too-many-captures"
-)
 
 func refuseCapture(w http.ResponseWriter, e *api.Error) {
 	status := http.StatusNotFound
 	switch e.Code {
 	case api.CodeInvalidRequest:
 		status = http.StatusBadRequest
-	case codeAmbiguousSession, codeSessionWaits:
+	case api.CodeAmbiguousSession, api.CodeSessionWaits:
 		status = http.StatusConflict
-	case codeTooManyCaptures:
+	case api.CodeTooManyCaptures:
 		status = http.StatusTooManyRequests
 	}
 	refuse(w, status, e.Code, e.Text)
@@ -137,7 +130,7 @@ func (a *Appliance) serveCapture(w http.ResponseWriter, r *http.Request) {
 	}
 	c, ok := a.taps.Start(f)
 	if !ok {
-		refuseCapture(w, &api.Error{Code: codeTooManyCaptures, Text: "too many captures and traces run already; end one"})
+		refuseCapture(w, &api.Error{Code: api.CodeTooManyCaptures, Text: "too many captures and traces run already; end one"})
 		return
 	}
 	defer c.Close()
@@ -189,7 +182,7 @@ func (a *Appliance) serveCapture(w http.ResponseWriter, r *http.Request) {
 func (a *Appliance) serveStop(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
 	if err != nil || !a.captures.finish(id) {
-		refuse(w, http.StatusNotFound, "no-such-capture", fmt.Sprintf("there is no capture %s", r.PathValue("id")))
+		refuse(w, http.StatusNotFound, api.CodeNoSuchCapture, fmt.Sprintf("there is no capture %s", r.PathValue("id")))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

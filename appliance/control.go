@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -100,23 +101,52 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 // control answers the paths that package api documents.
 func (a *Appliance) control() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })
-	mux.HandleFunc("GET /v1/tunnels", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Tunnels()) })
-	mux.HandleFunc("GET /v1/sessions", a.serveSessions)
-	mux.HandleFunc("GET /v1/sessions/{session}", a.serveSession)
-	mux.HandleFunc("GET /v1/sessions/{tunnel}/{session}", a.serveSession)
-	mux.HandleFunc("GET /v1/ports", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Ports()) })
-	mux.HandleFunc("GET /v1/drops", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Drops()) })
-	mux.HandleFunc("GET /v1/workers", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Workers()) })
-	mux.HandleFunc("GET /v1/capture", a.serveCapture)
-	mux.HandleFunc("DELETE /v1/captures/{id}", a.serveStop)
-	mux.HandleFunc("GET /v1/trace", a.serveTrace)
-	mux.HandleFunc("POST /v1/trace", a.serveTraceFrame)
-	a.serveChanges(mux.HandleFunc)
+	for pattern, f := range a.routes() {
+		mux.HandleFunc(pattern, f)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "no-such-path", fmt.Sprintf("%s %s is not served", r.Method, r.URL.Path))
+		refuse(w, http.StatusNotFound, api.CodeNoSuchPath, fmt.Sprintf("%s %s is not served", r.Method, r.URL.Path))
 	})
 	return mux
+}
+
+// routes are all that the control socket serves. What they take and give stands in package api's
+// operations, which a test compares.
+func (a *Appliance) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /openapi.json":                   serveDescription,
+		"GET /v1/status":                      func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) },
+		"GET /v1/tunnels":                     func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Tunnels()) },
+		"GET /v1/sessions":                    a.serveSessions,
+		"GET /v1/sessions/{session}":          a.serveSession,
+		"GET /v1/sessions/{tunnel}/{session}": a.serveSession,
+		"GET /v1/ports":                       func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Ports()) },
+		"GET /v1/drops":                       func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Drops()) },
+		"GET /v1/workers":                     func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Workers()) },
+		"GET /v1/capture":                     a.serveCapture,
+		"DELETE /v1/captures/{id}":            a.serveStop,
+		"GET /v1/trace":                       a.serveTrace,
+		"POST /v1/trace":                      a.serveTraceFrame,
+
+		"POST /v1/tunnels":                               a.createTunnel,
+		"GET /v1/tunnels/{tunnel}":                       a.serveTunnel,
+		"PATCH /v1/tunnels/{tunnel}":                     a.changeObject,
+		"DELETE /v1/tunnels/{tunnel}":                    a.deleteObject,
+		"GET /v1/tunnels/{tunnel}/sessions":              a.serveTunnelSessions,
+		"POST /v1/tunnels/{tunnel}/sessions":             a.createSession,
+		"GET /v1/tunnels/{tunnel}/sessions/{session}":    a.serveSession,
+		"PATCH /v1/tunnels/{tunnel}/sessions/{session}":  a.changeObject,
+		"DELETE /v1/tunnels/{tunnel}/sessions/{session}": a.deleteObject,
+		"GET /v1/config":                                 a.serveConfig,
+		"POST /v1/reload":                                a.serveReload,
+		"POST /v1/confirm":                               a.serveConfirm,
+		"GET /v1/events":                                 a.serveEvents,
+	}
+}
+
+func serveDescription(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, api.OpenAPI())
 }
 
 func (a *Appliance) serveSessions(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +154,7 @@ func (a *Appliance) serveSessions(w http.ResponseWriter, r *http.Request) {
 	tunnel := q.Get("tunnel")
 	list, ok := a.Sessions(api.SessionQuery{Tunnel: tunnel, Errors: q.Get("errors") == "1", Cookies: q.Get("cookies") == "1"})
 	if !ok {
-		refuse(w, http.StatusNotFound, "no-such-tunnel", fmt.Sprintf("there is no tunnel %q", tunnel))
+		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", tunnel))
 		return
 	}
 	answerList(w, list)
@@ -138,11 +168,11 @@ func (a *Appliance) serveSession(w http.ResponseWriter, r *http.Request) {
 	case matches == 1:
 		answer(w, s)
 	case matches > 1:
-		refuse(w, http.StatusConflict, "ambiguous-session", fmt.Sprintf("%d tunnels have a session %q: name it TUNNEL/%s", matches, name, name))
+		refuse(w, http.StatusConflict, api.CodeAmbiguousSession, fmt.Sprintf("%d tunnels have a session %q: name it TUNNEL/%s", matches, name, name))
 	case tunnel != "":
-		refuse(w, http.StatusNotFound, "no-such-session", fmt.Sprintf("there is no session %q in a tunnel %q", name, tunnel))
+		refuse(w, http.StatusNotFound, api.CodeNoSuchSession, fmt.Sprintf("there is no session %q in a tunnel %q", name, tunnel))
 	default:
-		refuse(w, http.StatusNotFound, "no-such-session", fmt.Sprintf("there is no session %q", name))
+		refuse(w, http.StatusNotFound, api.CodeNoSuchSession, fmt.Sprintf("there is no session %q", name))
 	}
 }
 

@@ -17,23 +17,6 @@ import (
 // mostBody is the most that a request may say: a tunnel with some thousand sessions.
 const mostBody = 16 << 20
 
-// changes answers the requests that change something.
-func (a *Appliance) serveChanges(handle func(pattern string, f func(http.ResponseWriter, *http.Request))) {
-	handle("POST /v1/tunnels", a.createTunnel)
-	handle("GET /v1/tunnels/{tunnel}", a.serveTunnel)
-	handle("PATCH /v1/tunnels/{tunnel}", a.changeObject)
-	handle("DELETE /v1/tunnels/{tunnel}", a.deleteObject)
-	handle("GET /v1/tunnels/{tunnel}/sessions", a.serveTunnelSessions)
-	handle("POST /v1/tunnels/{tunnel}/sessions", a.createSession)
-	handle("GET /v1/tunnels/{tunnel}/sessions/{session}", a.serveSession)
-	handle("PATCH /v1/tunnels/{tunnel}/sessions/{session}", a.changeObject)
-	handle("DELETE /v1/tunnels/{tunnel}/sessions/{session}", a.deleteObject)
-	handle("GET /v1/config", a.serveConfig)
-	handle("POST /v1/reload", a.serveReload)
-	handle("POST /v1/confirm", a.serveConfirm)
-	handle("GET /v1/events", a.serveEvents)
-}
-
 // answerError answers what a change failed with.
 func (a *Appliance) answerError(w http.ResponseWriter, err error) {
 	var r *refusal

@@ -36,7 +36,8 @@ attach = "ac0"
 vlan = 100
 `
 
-// rig is an appliance on two veth pairs, core0 and ac0, with a client.
+// rig is an appliance on two veth pairs, core0 and ac0, with a client whose answers are compared with the
+// description.
 func rig(t *testing.T, text string) (*Appliance, *api.Client) {
 	t.Helper()
 	for _, name := range []string{"core0", "ac0"} {
@@ -47,7 +48,8 @@ func rig(t *testing.T, text string) (*Appliance, *api.Client) {
 	command(t, "ip addr add 192.0.2.1/24 dev core0")
 	command(t, "ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev core0")
 	a, _, _ := launch(t, text)
-	return a, api.NewClient(a.settings.Control)
+	_, c := witnessed(t, a)
+	return a, c
 }
 
 func code(err error) string {

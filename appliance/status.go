@@ -309,6 +309,9 @@ func (a *Appliance) Drops() []api.Drop {
 	var list []api.Drop
 	add := func(reason, help string) {
 		d := api.Drop{Reason: reason, Help: help, Ports: frames[reason]}
+		if d.Ports == nil {
+			d.Ports = map[string]uint64{}
+		}
 		for _, n := range d.Ports {
 			d.Frames += n
 		}

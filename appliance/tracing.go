@@ -141,7 +141,7 @@ func (a *Appliance) serveTrace(w http.ResponseWriter, r *http.Request) {
 	f.Port = -1
 	c, ok := a.taps.Start(f)
 	if !ok {
-		refuseCapture(w, &api.Error{Code: codeTooManyCaptures, Text: "too many captures and traces run already; end one"})
+		refuseCapture(w, &api.Error{Code: api.CodeTooManyCaptures, Text: "too many captures and traces run already; end one"})
 		return
 	}
 	defer c.Close()
@@ -188,7 +188,7 @@ func (a *Appliance) serveTraceFrame(w http.ResponseWriter, r *http.Request) {
 	p := a.portNamed(q.Port)
 	a.mu.Unlock()
 	if p == nil {
-		refuse(w, http.StatusNotFound, "no-such-port", fmt.Sprintf("there is no port %q", q.Port))
+		refuse(w, http.StatusNotFound, api.CodeNoSuchPort, fmt.Sprintf("there is no port %q", q.Port))
 		return
 	}
 	answer(w, a.newTracer().foretell(frame, p.index))

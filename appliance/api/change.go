@@ -13,21 +13,6 @@ const (
 	OriginAPI  = "api"  // created at run time: it stays as it is over reloads, and ends with the process
 )
 
-// Codes of Error that requests which change something are answered with. They never change.
-const (
-	CodeInvalidRequest = "invalid-request" // 400: not JSON, or not of the shape
-	CodeInvalidConfig  = "invalid-config"  // 422: keys or values that the file would not take either; Errors has each
-	CodeNoSuchTunnel   = "no-such-tunnel"  // 404
-	CodeNoSuchSession  = "no-such-session" // 404
-	CodeTunnelExists   = "tunnel-exists"   // 409
-	CodeSessionExists  = "session-exists"  // 409
-	CodeClash          = "clash"           // 409: ids, circuits or names that another object has; Errors has each
-	CodeInterface      = "interface"       // 409: the local interface cannot be made
-	CodeNothingWaits   = "nothing-waits"   // 409: there is no reload to confirm
-	CodeStopping       = "stopping"        // 503
-	CodeFailed         = "failed"          // 500
-)
-
 // Fault is one thing wrong with a configuration, as `xwire check --json` prints it. In answers to
 // requests File is "api" and Line 0.
 type Fault struct {

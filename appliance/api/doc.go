@@ -2,7 +2,7 @@
 // unix socket, and the client that the xwire command uses. Key names are those of `ip -j l2tp`
 // and the kernel's L2TP statistics where these exist.
 //
-// The server speaks HTTP/1.1. Every path below answers GET with one JSON value:
+// The server speaks HTTP/1.1, and gives all of this as an OpenAPI document at /openapi.json. Every path below answers GET with one JSON value:
 //
 //	/v1/status                        Status
 //	/v1/tunnels                       []Tunnel
