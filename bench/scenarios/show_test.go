@@ -160,7 +160,9 @@ func TestShow(t *testing.T) {
 		if s := text(t, box, "ports"); !strings.Contains(s, "core0") || !strings.Contains(s, "copy") || !strings.Contains(s, "dropped 2 cookie_mismatch") {
 			t.Errorf("show ports prints\n%s", s)
 		}
-		if s := text(t, box, "tunnels"); !strings.Contains(s, "192.0.2.2:1701") || !strings.Contains(s, "resolved") {
+		gateway, err := w.hosts[1].MAC("core0")
+		must(t, err)
+		if s := text(t, box, "tunnels"); !strings.Contains(s, "192.0.2.2:1701") || !strings.Contains(s, "core0 "+gateway.String()) {
 			t.Errorf("show tunnels prints\n%s", s)
 		}
 		if s := text(t, box); !strings.Contains(s, "ports 2 of 2 up") {
