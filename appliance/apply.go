@@ -34,7 +34,7 @@ func (a *Appliance) apply(d *config.Difference, whole bool) error {
 		if failed != nil && whole {
 			for _, w := range want {
 				if !a.hasInterface(w.Name) {
-					a.removeInterfaces(map[string]bool{w.Name: true})
+					a.removeInterfaces(map[string]bool{w.Name: true}, nil)
 				}
 			}
 			a.dropTargets()
@@ -44,7 +44,7 @@ func (a *Appliance) apply(d *config.Difference, whole bool) error {
 	a.mu.Lock()
 	a.commit(set, bindings, failed)
 	a.mu.Unlock()
-	a.removeInterfaces(unwanted)
+	a.removeInterfaces(unwanted, set.withTunnels())
 	a.dropTargets()
 	a.wakeSupervisor()
 	return nil
@@ -62,14 +62,26 @@ func (a *Appliance) hasInterface(name string) bool {
 	return false
 }
 
-// removeInterfaces removes local interfaces whose sessions are gone.
-func (a *Appliance) removeInterfaces(names map[string]bool) {
+// removeInterfaces removes local interfaces whose sessions are gone. It does not wait for those of soon:
+// the kernel's L2TP, too, takes down the sessions of a tunnel that is deleted in its own time.
+func (a *Appliance) removeInterfaces(names, soon map[string]bool) {
 	t := a.trunk.Load()
 	if t == nil || len(names) == 0 {
 		return
 	}
-	if err := t.Prune(func(name string) bool { return !names[name] }); err != nil {
-		a.log.Warn("remove local interfaces of sessions that are gone", "error", err)
+	var now, later []string
+	for name := range names {
+		if soon[name] {
+			later = append(later, name)
+		} else {
+			now = append(now, name)
+		}
+	}
+	t.RemoveSoon(later...)
+	if len(now) > 0 {
+		if err := t.Remove(now...); err != nil {
+			a.log.Warn("remove local interfaces of sessions that are gone", "error", err)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -109,6 +109,23 @@ func (set *changeSet) tunnel(named *config.Tunnel, t *tunnel) *config.Tunnel {
 	return named
 }
 
+// withTunnels are the local interfaces of sessions that go because their tunnel does.
+func (set *changeSet) withTunnels() map[string]bool {
+	gone := make(map[string]bool)
+	for i := range set.Tunnels {
+		if t := &set.Tunnels[i]; t.New == nil {
+			gone[t.Old.Name] = true
+		}
+	}
+	names := make(map[string]bool)
+	for i := range set.sessions {
+		if c := &set.sessions[i]; c.to == nil && c.had != "" && gone[c.tunnel.Name] {
+			names[c.had] = true
+		}
+	}
+	return names
+}
+
 // interfaces are the local interfaces that are to be made or changed, and those that are not wanted any
 // more.
 func (a *Appliance) interfaces(set *changeSet) (want []trunk.Interface, unwanted map[string]bool) {

@@ -25,7 +25,7 @@ var ErrElsewhere = errors.New("it is in another network namespace")
 func (t *Trunk) SetCarrier(name string, on bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r, ok := t.state.Interfaces[name]
+	r, ok := t.state.records[name]
 	if !ok {
 		return fmt.Errorf("set the carrier of %s: it is no interface of the trunk", name)
 	}

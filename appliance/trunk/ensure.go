@@ -34,14 +34,19 @@ type Binding struct {
 func (t *Trunk) Ensure(want []Interface) ([]Binding, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s, err := t.scan()
+	names := make([]string, len(want))
+	wanted := make(map[string]bool, len(want))
+	for i := range want {
+		names[i] = want[i].Name
+		wanted[want[i].Name] = true
+	}
+	t.removeNow(func(name string) bool { return wanted[name] })
+	s, err := t.scanFor(names)
 	if err != nil {
 		return nil, err
 	}
-	t.adopt(s)
 	var errs []error
 	var todo []Interface
-	changed := false
 	places := t.places(s)
 	for _, w := range want {
 		if w.MTU <= 0 {
@@ -51,7 +56,7 @@ func (t *Trunk) Ensure(want []Interface) ([]Binding, error) {
 			errs = append(errs, err)
 			continue
 		}
-		r, known := t.state.Interfaces[w.Name]
+		r, known := t.state.records[w.Name]
 		if !known {
 			v, ok := places.take()
 			if !ok {
@@ -60,16 +65,12 @@ func (t *Trunk) Ensure(want []Interface) ([]Binding, error) {
 			}
 			r = record{SVLAN: v.s, CVLAN: v.c, MAC: randomMAC()}
 		}
-		if !known || r.Session != w.Session {
-			r.Session, changed = w.Session, true
-			t.state.Interfaces[w.Name] = r
-		}
+		r.Session = w.Session
+		t.state.set(w.Name, r)
 		todo = append(todo, w)
 	}
-	if changed {
-		if err := t.state.save(t.path()); err != nil {
-			return nil, err
-		}
+	if err := t.state.save(); err != nil {
+		return nil, err
 	}
 	var out []Binding
 	for _, w := range todo {
@@ -80,7 +81,7 @@ func (t *Trunk) Ensure(want []Interface) ([]Binding, error) {
 		}
 		out = append(out, b)
 	}
-	if err := t.state.save(t.path()); err != nil {
+	if err := t.state.save(); err != nil {
 		errs = append(errs, err)
 	}
 	return out, errors.Join(errs...)
@@ -97,7 +98,7 @@ func (t *Trunk) check(w Interface, s scan) error {
 		return fmt.Errorf("make interface %s: MTU %d is above the trunk's %d", w.Name, w.MTU, t.config.MTU)
 	}
 	if l, ok := s.byName[w.Name]; ok {
-		if r, known := t.state.Interfaces[w.Name]; !known || s.byVLAN[r.vlan()] == nil || s.byVLAN[r.vlan()].Attrs().Index != l.Attrs().Index {
+		if r, known := t.state.records[w.Name]; !known || s.byVLAN[r.vlan()] == nil || s.byVLAN[r.vlan()].Attrs().Index != l.Attrs().Index {
 			return fmt.Errorf("make interface %s: the name is taken by a device that is not ours (%s)", w.Name, describe(l))
 		}
 	}
@@ -114,7 +115,7 @@ func describe(l netlink.Link) string {
 
 // ensure makes or updates one interface that has its record.
 func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
-	r := t.state.Interfaces[w.Name]
+	r := t.state.records[w.Name]
 	l := s.byVLAN[r.vlan()]
 	if l == nil {
 		again := r.Ifindex != 0
@@ -126,7 +127,7 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 			return Binding{}, err
 		}
 		if made == nil { // its VLAN is taken and it is not here: it was moved
-			t.state.Interfaces[w.Name] = r
+			t.state.set(w.Name, r)
 			return t.bind(w.Name, r, s)
 		}
 		l = made
@@ -161,7 +162,7 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 		}
 	}
 	r.Ifindex = l.Attrs().Index
-	t.state.Interfaces[w.Name] = r
+	t.state.set(w.Name, r)
 	return t.bind(w.Name, r, s)
 }
 

@@ -3,16 +3,17 @@ package trunk
 // places gives out the VLANs of the trunk that nobody has: single tags first, then the service
 // VLANs one after the other.
 type places struct {
-	ids  int
-	used map[vlan]bool
-	next vlan
+	ids   int
+	state *state
+	used  map[vlan]bool // beside those of the state
+	next  vlan
 }
 
 func (t *Trunk) places(s scan) *places {
-	p := &places{ids: t.config.IDs, used: map[vlan]bool{}, next: vlan{c: 1}}
-	for _, r := range t.state.Interfaces {
-		p.used[r.vlan()] = true
+	for t.state.byPlace[t.state.free] != "" {
+		t.state.free = following(t.state.free, t.config.IDs)
 	}
+	p := &places{ids: t.config.IDs, state: t.state, used: map[vlan]bool{}, next: t.state.free}
 	for v := range s.byVLAN {
 		p.used[v] = true
 	}
@@ -24,14 +25,19 @@ func (t *Trunk) places(s scan) *places {
 	return p
 }
 
+func following(v vlan, ids int) vlan {
+	if v.c++; int(v.c) > ids {
+		return vlan{s: v.s + 1, c: 1}
+	}
+	return v
+}
+
 // take returns false when every place is taken.
 func (p *places) take() (vlan, bool) {
 	for int(p.next.s) <= p.ids {
 		v := p.next
-		if p.next.c++; int(p.next.c) > p.ids {
-			p.next = vlan{s: p.next.s + 1, c: 1}
-		}
-		if !p.used[v] {
+		p.next = following(v, p.ids)
+		if !p.used[v] && p.state.byPlace[v] == "" {
 			p.used[v] = true
 			return v, true
 		}

@@ -10,10 +10,26 @@ import (
 	"xwire/appliance/trunk/splice"
 )
 
-// Remove deletes one interface and forgets it, its MAC address too. A name that is not ours is
+// Remove deletes interfaces and forgets them, their MAC addresses too. A name that is not ours is
 // left alone, without an error.
-func (t *Trunk) Remove(name string) error {
-	return t.Prune(func(n string) bool { return n != name })
+func (t *Trunk) Remove(names ...string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.removeAll(names)
+}
+
+func (t *Trunk) removeAll(names []string) error {
+	var ours []string
+	for _, name := range names {
+		if _, ok := t.state.records[name]; ok {
+			ours = append(ours, name)
+		}
+	}
+	s, err := t.scanFor(ours)
+	if err != nil {
+		return err
+	}
+	return t.remove(ours, s)
 }
 
 // Prune deletes the interfaces that keep does not want, and forgets them.
@@ -25,10 +41,23 @@ func (t *Trunk) Prune(keep func(name string) bool) error {
 		return err
 	}
 	t.adopt(s)
+	t.scanned = true
+	var names []string
+	for name := range t.state.records {
+		if !keep(name) {
+			names = append(names, name)
+		}
+	}
+	return t.remove(names, s)
+}
+
+// remove needs a scan of all these interfaces.
+func (t *Trunk) remove(names []string, s scan) error {
 	var links []netlink.Link
 	var gone []string
-	for name, r := range t.state.Interfaces {
-		if keep(name) {
+	for _, name := range names {
+		r, ok := t.state.records[name]
+		if !ok {
 			continue
 		}
 		gone = append(gone, name)
@@ -52,9 +81,9 @@ func (t *Trunk) Prune(keep func(name string) bool) error {
 		return err
 	}
 	for _, name := range gone {
-		delete(t.state.Interfaces, name)
+		t.state.remove(name)
 	}
-	return t.state.save(t.path())
+	return t.state.save()
 }
 
 // few is up to how many devices are deleted one by one. Each such deletion waits for a grace

@@ -15,12 +15,16 @@ type scan struct {
 	ends    map[vlan]netlink.Link // other ends of spliced interfaces, of those moved away too
 }
 
+func newScan() scan {
+	return scan{byName: map[string]netlink.Link{}, byVLAN: map[vlan]netlink.Link{}, service: map[uint16]int{}, ends: map[vlan]netlink.Link{}}
+}
+
 func (t *Trunk) scan() (scan, error) {
 	links, err := t.handle.LinkList()
 	if err != nil {
 		return scan{}, fmt.Errorf("list interfaces: %w", err)
 	}
-	s := scan{byName: map[string]netlink.Link{}, byVLAN: map[vlan]netlink.Link{}, service: map[uint16]int{}, ends: map[vlan]netlink.Link{}}
+	s := newScan()
 	over := map[int]uint16{t.stack: 0} // ifindex of a parent -> its service VLAN
 	for _, l := range links {
 		s.byName[l.Attrs().Name] = l
@@ -79,19 +83,15 @@ func sessionOf(l netlink.Link) (string, bool) {
 // adopt takes devices into the state that are the trunk's and are not in it: the file was lost
 // or is older than they are.
 func (t *Trunk) adopt(s scan) {
-	known := map[vlan]string{}
-	for name, r := range t.state.Interfaces {
-		known[r.vlan()] = name
-	}
 	for v, l := range s.byVLAN {
 		session, ours := sessionOf(l)
-		if _, ok := known[v]; ok || !ours {
+		if t.state.byPlace[v] != "" || !ours {
 			continue
 		}
 		name := l.Attrs().Name
-		if _, taken := t.state.Interfaces[name]; taken {
+		if _, taken := t.state.records[name]; taken {
 			continue
 		}
-		t.state.Interfaces[name] = record{Session: session, SVLAN: v.s, CVLAN: v.c, MAC: l.Attrs().HardwareAddr.String(), Ifindex: l.Attrs().Index}
+		t.state.set(name, record{Session: session, SVLAN: v.s, CVLAN: v.c, MAC: l.Attrs().HardwareAddr.String(), Ifindex: l.Attrs().Index})
 	}
 }

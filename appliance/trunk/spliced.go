@@ -47,7 +47,7 @@ func (t *Trunk) placeOf(l, peer netlink.Link) (v vlan, ok bool) {
 		return vlan{}, false
 	}
 	if l.Attrs().Alias == "" && peer != nil {
-		r, known := t.state.Interfaces[peer.Attrs().Name]
+		r, known := t.state.records[peer.Attrs().Name]
 		return v, known && r.vlan() == v
 	}
 	return v, l.Attrs().Alias == t.endAlias()

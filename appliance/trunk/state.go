@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,64 +26,157 @@ func (r record) vlan() vlan { return vlan{s: r.SVLAN, c: r.CVLAN} }
 // vlan is a place on the trunk.
 type vlan struct{ s, c uint16 }
 
-// state is the file: name of interface to record.
+func (v vlan) before(o vlan) bool { return v.s < o.s || v.s == o.s && v.c < o.c }
+
+// state is what the file has: the record of each interface, by its name.
 type state struct {
-	Interfaces map[string]record `json:"interfaces"`
+	records map[string]record
+	byPlace map[vlan]string
+	byIndex map[int]string
+	free    vlan // no place before it is
+
+	path   string
+	dirty  map[string]bool // what the file does not have yet
+	behind int             // changes in the file behind its first document
+	anew   bool            // the file is not to be appended to
+}
+
+// document is the file's: the first has every interface, each of the others has what has changed, so
+// that one interface more is a line more.
+type document struct {
+	Interfaces map[string]record `json:"interfaces,omitempty"`
+	Gone       []string          `json:"gone,omitempty"`
 }
 
 // load returns an empty state, ready for use, also with an error.
-func load(path string) (state, error) {
-	s := state{Interfaces: map[string]record{}}
-	b, err := os.ReadFile(path)
+func load(path string) (*state, error) {
+	empty := newState(path)
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
+		return empty, nil
 	}
 	if err != nil {
-		return s, err
+		return empty, err
 	}
-	var read state
-	if err := json.Unmarshal(b, &read); err != nil {
-		return s, fmt.Errorf("read %s: %w", path, err)
-	}
-	used := map[vlan]string{}
-	for name, r := range read.Interfaces {
-		if other, ok := used[r.vlan()]; ok || r.CVLAN == 0 || r.CVLAN > maxVLAN || r.SVLAN > maxVLAN {
-			return s, fmt.Errorf("read %s: VLAN %d.%d of %s is no VLAN or also that of %q", path, r.SVLAN, r.CVLAN, name, other)
+	defer f.Close()
+	s := newState(path)
+	for dec := json.NewDecoder(f); ; {
+		var d document
+		if err := dec.Decode(&d); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return empty, fmt.Errorf("read %s: %w", path, err)
 		}
-		used[r.vlan()] = name
-		s.Interfaces[name] = r
+		for _, name := range d.Gone {
+			s.remove(name)
+		}
+		for name, r := range d.Interfaces {
+			s.set(name, r)
+		}
 	}
+	for name, r := range s.records {
+		if other := s.byPlace[r.vlan()]; other != name || r.CVLAN == 0 || r.CVLAN > maxVLAN || r.SVLAN > maxVLAN {
+			return empty, fmt.Errorf("read %s: VLAN %d.%d of %s is no VLAN or also that of %q", path, r.SVLAN, r.CVLAN, name, other)
+		}
+	}
+	clear(s.dirty)
 	return s, nil
 }
 
-// save replaces the file as a whole: after a crash there is the old one or the new one.
-func (s state) save(path string) error {
-	b, err := json.MarshalIndent(s, "", " ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+func newState(path string) *state {
+	return &state{path: path, anew: true, free: vlan{c: 1},
+		records: map[string]record{}, byPlace: map[vlan]string{}, byIndex: map[int]string{}, dirty: map[string]bool{}}
+}
+
+func (s *state) set(name string, r record) {
+	if old, ok := s.records[name]; ok {
+		if old == r {
+			return
+		}
+		s.remove(name)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".trunk-*")
+	s.records[name], s.dirty[name] = r, true
+	s.byPlace[r.vlan()] = name
+	if r.Ifindex != 0 {
+		s.byIndex[r.Ifindex] = name
+	}
+}
+
+func (s *state) remove(name string) {
+	r, ok := s.records[name]
+	if !ok {
+		return
+	}
+	delete(s.records, name)
+	s.dirty[name] = true
+	if s.byPlace[r.vlan()] == name {
+		delete(s.byPlace, r.vlan())
+	}
+	if s.byIndex[r.Ifindex] == name {
+		delete(s.byIndex, r.Ifindex)
+	}
+	if r.vlan().before(s.free) {
+		s.free = r.vlan()
+	}
+}
+
+// save writes what has changed. Nothing is synced: the devices do not outlive the kernel either.
+func (s *state) save() error {
+	if len(s.dirty) == 0 && !s.anew {
+		return nil
+	}
+	var err error
+	if s.anew || s.behind+len(s.dirty) > max(len(s.records), 100) {
+		err = s.replace()
+	} else {
+		err = s.add()
+	}
+	if s.anew = err != nil; err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
+	}
+	clear(s.dirty)
+	return nil
+}
+
+// replace writes all: after a crash there is the old file or the new one.
+func (s *state) replace() error {
+	b, err := json.MarshalIndent(document{Interfaces: s.records}, "", " ")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.path), ".trunk-*")
+	if err != nil {
+		return err
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return syncDir(filepath.Dir(path))
+	s.behind = 0
+	return os.Rename(f.Name(), s.path)
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
+func (s *state) add() error {
+	d := document{Interfaces: make(map[string]record)}
+	for name := range s.dirty {
+		if r, ok := s.records[name]; ok {
+			d.Interfaces[name] = r
+		} else {
+			d.Gone = append(d.Gone, name)
+		}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	b, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	s.behind += len(s.dirty)
+	return errors.Join(err, f.Close())
 }
 
 // randomMAC is a locally administered unicast address.

@@ -53,15 +53,17 @@ type Trunk struct {
 	handle *netlink.Handle
 	tool   *ethtool.Ethtool
 
-	mu     sync.Mutex
-	stack  int // ifindex
-	inner  int
-	queues int
-	state  state
-	splice *splice.Splice  // nil with VLAN devices
-	fresh  map[string]bool // see offloadsOffNew
-	looks  map[string]look // of interfaces that went while they were watched, by name
-	watch  *watch          // nil before Watch
+	mu      sync.Mutex
+	stack   int // ifindex
+	inner   int
+	queues  int
+	state   *state
+	splice  *splice.Splice  // nil with VLAN devices
+	fresh   map[string]bool // see offloadsOffNew
+	scanned bool            // the state has all of the trunk's devices
+	looks   map[string]look // of interfaces that went while they were watched, by name
+	watch   *watch          // nil before Watch
+	leaving leaving
 }
 
 // Open makes the pair, or takes over the one that is there, and reads the state file.
@@ -73,7 +75,7 @@ func Open(config Config) (*Trunk, error) {
 	if err := os.MkdirAll(config.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	t := &Trunk{config: config, looks: map[string]look{}}
+	t := &Trunk{config: config, looks: map[string]look{}, leaving: leaving{names: map[string]bool{}}}
 	if t.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
@@ -126,7 +128,7 @@ func (t *Trunk) open() error {
 		t.config.Log.Warn("trunk state not read: rebuilt from the devices that are there", "file", t.path(), "err", err)
 		_ = os.Rename(t.path(), t.path()+".bad")
 	}
-	t.state = s
+	t.state, t.scanned = s, false
 	if err := t.choose(); err != nil {
 		return err
 	}
@@ -175,9 +177,10 @@ func (t *Trunk) Widen(mtu int) error {
 	return nil
 }
 
-// Close ends the programs of a spliced trunk, and Watch, and frees the sockets. The devices stay. It
-// must not be called by what Watch calls.
+// Close ends the programs of a spliced trunk, and Watch, and frees the sockets, once what was to be
+// removed soon is. The other devices stay. It must not be called by what Watch calls.
 func (t *Trunk) Close() {
+	t.leaving.wait.Wait()
 	t.mu.Lock()
 	w := t.watch
 	t.watch = nil

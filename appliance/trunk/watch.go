@@ -162,7 +162,7 @@ func (w *watch) missing() (names []string) {
 		t.config.Log.Warn("look for local interfaces that were deleted", "err", err)
 		return nil
 	}
-	for name, r := range t.state.Interfaces {
+	for name, r := range t.state.records {
 		if s.byVLAN[r.vlan()] == nil {
 			names = append(names, name)
 		}
@@ -179,15 +179,15 @@ func (t *Trunk) lost(l netlink.Link, last look, known bool) (name string, ours b
 	end = end && a.Alias == t.endAlias()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for name, r := range t.state.Interfaces {
-		if end && r.vlan() == place || r.Ifindex == a.Index && (named && session == r.Session || name == a.Name) {
-			if known {
-				t.looks[name] = last
-			}
-			return name, true
-		}
+	if end {
+		name, ours = t.state.byPlace[place]
+	} else if name, ours = t.state.byIndex[a.Index]; ours {
+		ours = name == a.Name || named && session == t.state.records[name].Session
 	}
-	return "", false
+	if ours && known {
+		t.looks[name] = last
+	}
+	return name, ours
 }
 
 // dress gives an interface that was made again what its predecessor had. Its session carries frames
