@@ -196,7 +196,9 @@ func (a *Appliance) setSessions(waiting []*sessionChange) {
 		spec := sessionSpec(c.s.tunnel.id, c.to, ac, a.clients[c.to.InterfaceName])
 		if aside {
 			spec.AC = pw.Attachment{Port: pw.NoPort}
-			spec.SID = rand.Uint32() | 1<<31
+			if spec.SID = rand.Uint32() | 1<<31; c.s.tunnel.Version == 2 {
+				spec.SID = spec.SID&0xffff | 1<<15
+			}
 		}
 		return a.table.SetSession(c.s.id, spec)
 	}

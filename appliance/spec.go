@@ -56,7 +56,7 @@ func sessionSpec(t pw.TunnelID, c *config.Session, ac pw.Attachment, local l2tp.
 func pppoe(c *config.Session, local l2tp.MAC) pw.PPPoE {
 	p := pw.PPPoE{SessionID: c.PPPoESession, Peer: c.PPPoEPeer}
 	if c.Local() && c.PPPoESession != 0 {
-		p.Own, p.Peer = c.PPPoEPeer, local
+		p.Own, p.Peer, p.Learn = c.PPPoEPeer, local, true
 	}
 	return p
 }

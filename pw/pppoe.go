@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"xwire/l2tp"
 )
@@ -15,6 +16,7 @@ type PPPoE struct {
 	SessionID uint16   // 1 to 65534
 	Peer      l2tp.MAC // whose frames are taken, and to whom they are sent
 	Own       l2tp.MAC // to which they come, and from which they are sent; zero: the port's
+	Learn     bool     // whoever sends to Own is the peer from then on: for circuits with no one else on them
 }
 
 // check tells what is wrong with a session's circuit and its pseudowire's type.
@@ -45,8 +47,9 @@ func isPPP(t l2tp.PWType) bool { return t == l2tp.PWPPP || t == l2tp.PWPPPAC }
 // circuit is a PPPoE circuit, ready for use.
 type circuit struct {
 	PPPoE
-	hdr [pppoeRoom]byte // right-aligned: destination, room for the source, tags, EtherType, PPPoE header without length
-	len uint32          // bytes used of hdr
+	hdr  [pppoeRoom]byte // right-aligned: room for the addresses, tags, EtherType, PPPoE header without length
+	len  uint32          // bytes used of hdr
+	peer atomic.Uint64   // as it was learnt last, or as it is given
 }
 
 const pppoeRoom = l2tp.EthernetLen + 2*l2tp.TagLen + l2tp.PPPoELen
@@ -69,8 +72,8 @@ func newCircuit(s *SessionSpec) *circuit {
 		tags = []l2tp.Tag{{TPID: stpid, TCI: s.AC.VLAN.Lo}, {TPID: l2tp.TPIDC, TCI: s.AC.VLAN.C}}
 	}
 	c.len += uint32(len(tags) * l2tp.TagLen)
+	c.peer.Store(macWord(c.Peer))
 	b := c.hdr[len(c.hdr)-int(c.len):]
-	copy(b[0:], c.Peer[:])
 	for i, tag := range tags {
 		binary.BigEndian.PutUint16(b[12+4*i:], tag.TPID)
 		binary.BigEndian.PutUint16(b[14+4*i:], tag.TCI)
@@ -90,7 +93,7 @@ func (c *circuit) own(p *port) uint64 {
 
 // addressed tells whether a frame comes from the circuit's peer to us.
 func (c *circuit) addressed(p *port, b []byte) bool {
-	return macWord([6]byte(b)) == c.own(p) && [6]byte(b[6:]) == c.Peer
+	return macWord([6]byte(b)) == c.own(p) && (c.Learn && b[6]&1 == 0 || macWord([6]byte(b[6:])) == c.peer.Load())
 }
 
 // macWord is an address as a word, which can be read and written whole.
@@ -144,6 +147,11 @@ func (c *circuit) fromPPPoE(p *port, b []byte, fr *Frame) Drop {
 	if !h.Valid() || h.Len() == 0 {
 		return DropPPPoEHeader
 	}
+	if c.Learn {
+		if peer := macWord([6]byte(b[6:])); peer != c.peer.Load() {
+			c.peer.Store(peer)
+		}
+	}
 	fr.Addr += uint64(at) + l2tp.PPPoELen
 	fr.Len = uint32(h.Len())
 	return dropNone
@@ -179,6 +187,7 @@ func (f *Forwarder) deliverPPP(mem []byte, fr *Frame, d *session, e *extra) Drop
 	binary.BigEndian.PutUint16(mem[fr.Addr-2:], uint16(fr.Len))
 	copy(mem[fr.Addr-uint64(c.len):fr.Addr-2], c.hdr[len(c.hdr)-int(c.len):])
 	fr.Addr -= uint64(c.len)
+	putMAC(mem[fr.Addr:], c.peer.Load())
 	putMAC(mem[fr.Addr+6:], c.own(p))
 	fr.Len += c.len
 	f.forward(fr, d.port)

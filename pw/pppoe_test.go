@@ -415,3 +415,29 @@ func TestPPPoEOfThePort(t *testing.T) {
 		}
 	}
 }
+
+// A circuit that nobody else is on follows its peer's address.
+func TestPPPoELearnsItsPeer(t *testing.T) {
+	s := pppoeSession(44, 33)
+	s.PPPoE.Learn = true
+	r := pppBox(t, v2udp4, s)
+	frame := wire(t, lines(fromClient, lcpOverPPPoE)...)
+	answer := wire(t, lines(linkHeader, []string{"0800 4500 002a 0000 0000 4011 8e87", "c6 33 64 07", "c0 00 02 01", "06a6 06a5 0016 0000", "0002 000b 002c ff03 c021 09010004"})...)
+	fixIPv4(answer)
+	want := s.PPPoE.Peer
+	for i, from := range []l2tp.MAC{{}, {2, 5: 7}, {2, 5: 8}, {3, 5: 9}} {
+		if i > 0 {
+			copy(frame[6:], from[:])
+			out, _ := r.one(1, frame)
+			if group := from[0]&1 != 0; group != (out == NoPort) {
+				t.Errorf("from %x: out of %d, %v", from, out, dropsAt(r.table, 1))
+			} else if !group {
+				want = from
+			}
+		}
+		if out, got := r.one(0, answer); out != 1 || l2tp.MAC(got) != want || l2tp.MAC(got[6:]) != s.PPPoE.Own {
+			t.Errorf("after %x: out of %d as %x, want it to %x", from, out, got[:12], want)
+		}
+	}
+	assertNoAllocs(t, r, 1, 256, wire(t, lines(fromClient, lcpOverPPPoE)...))
+}

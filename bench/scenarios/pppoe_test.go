@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,4 +168,83 @@ func holds(c *lab.Capture, is func([]byte) bool) bool {
 		}
 	}
 	return false
+}
+
+// TestPPPoEReload adds and removes PPPoE sessions while another carries frames, and makes an Ethernet
+// tunnel one of L2TPv2.
+func TestPPPoEReload(t *testing.T) {
+	w := pair(t, shape{})
+	tunnel := lacTunnel(0, "version = \"l2tpv2\"\nunknown = \"kernel\"\n", false)
+	session := func(n int, mac net.HardwareAddr) string {
+		return fmt.Sprintf("[tunnel.t.session.s%d]\npseudowire = \"pppac\"\nsid = %d\npsid = %d\npppoe_session_id = %d\npppoe_peer_mac = %q\nattach = \"ac0\"\n", n, n, n, n, mac)
+	}
+	other := net.HardwareAddr{2, 0, 0, 0, 0xc, 2}
+	box := w.start(t, 0, corePort+accessPort+lacTunnel(0, "encap = \"ip\"\n", false)+"[tunnel.t.session.s1]\nsid = 1\npsid = 1\nl2spec_type = \"none\"\nattach = \"ac0\"\nvlan = \"all\"\n")
+	concentrator, err := w.hosts[0].MAC("ac0")
+	must(t, err)
+	kernel, err := w.hosts[0].Capture("ac0")
+	must(t, err)
+	defer kernel.Close()
+	core, err := w.hosts[1].Capture("core0")
+	must(t, err)
+	defer core.Close()
+	mark := byte(0)
+	// goes sends a client's frame and tells whether it left for its session, or came to the kernel.
+	goes := func(id uint16, from net.HardwareAddr, psid byte) string {
+		t.Helper()
+		mark++
+		ppp := pppFrame(20, mark)
+		must(t, w.sites[0].SendFrames("eth0", pppoeFrame(concentrator, from, nil, 0x8864, 0, id, ppp)))
+		for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+			for _, f := range core.Frames() {
+				if bytes.HasSuffix(f.Frame, join([]byte{0, 2, 0, 22, 0, psid, 0xff, 3}, ppp)) {
+					return "core"
+				}
+			}
+			for _, f := range kernel.Frames() {
+				if bytes.Contains(f.Frame, ppp) {
+					return "kernel"
+				}
+			}
+		}
+		return "nowhere"
+	}
+	for _, step := range []struct {
+		name, sessions string
+		want           [3]string // of session 1 of the client, of the other client's, of session 2
+	}{
+		{"L2TPv3 becomes L2TPv2", session(1, client), [3]string{"core", "nowhere", "kernel"}},
+		{"others come", session(1, client) + session(2, client) + strings.Replace(session(3, other), "pppoe_session_id = 3", "pppoe_session_id = 1", 1), [3]string{"core", "core", "core"}},
+		{"the first goes", session(2, client) + strings.Replace(session(3, other), "pppoe_session_id = 3", "pppoe_session_id = 1", 1), [3]string{"nowhere", "core", "core"}},
+		{"clients change places", strings.Replace(session(2, client), "pppoe_session_id = 2", "pppoe_session_id = 1", 1) + strings.Replace(session(3, other), "pppoe_session_id = 3", "pppoe_session_id = 1", 1), [3]string{"2", "core", "kernel"}},
+	} {
+		must(t, box.Configure(corePort+accessPort+tunnel+step.sessions))
+		if out, err := box.Run(t.Context(), "reload", "--control", box.Control); err != nil {
+			t.Fatalf("%s: %v\n%s", step.name, err, out)
+		}
+		waitUp(t, box)
+		psid := byte(1)
+		if step.want[0] == "2" {
+			step.want[0], psid = "core", 2
+		}
+		if got := [3]string{goes(1, client, psid), goes(1, other, 3), goes(2, client, 2)}; got != step.want {
+			t.Errorf("%s: %v, want %v", step.name, got, step.want)
+		}
+	}
+	// The other way, at an address where the steering program has to know the session, whatever form
+	// the header has.
+	seen, err := w.sites[0].Capture("eth0")
+	must(t, err)
+	defer seen.Close()
+	down := packet{src: core4[1], dst: core4[0], srcPort: 1701, dstPort: 1701, flags: 0x4002, sid: 11<<16 | 3, inner: join([]byte{0xff, 3}, pppFrame(50, 0xee))}
+	nobodys := down
+	nobodys.sid++
+	w.inject(t, nobodys)
+	w.inject(t, down)
+	if want := pppoeFrame(other, concentrator, nil, 0x8864, 0, 1, down.inner[2:]); !holds(seen, func(b []byte) bool { return bytes.Equal(b, want) }) {
+		t.Errorf("not at the client: %x", want)
+	}
+	if p := portOf(t, box, "core0"); p.Received != 1 || p.ToKernel["unknown_session"] != 1 {
+		t.Errorf("port core0: received %d, to the kernel %v", p.Received, p.ToKernel)
+	}
 }
