@@ -72,7 +72,23 @@ func testKtestPPP(t *testing.T) {
 			}
 		}
 	}
-	testPPP(t, false, all...)
+	w := testPPP(t, false, all...)
+	t.Run("shutdown", func(t *testing.T) {
+		var servers, clients []netip.Addr
+		gone, left := all[:len(all)/2], all[len(all)/2:]
+		for _, c := range all {
+			servers = append(servers, netip.MustParseAddr(c.server()))
+		}
+		for _, c := range left {
+			clients = append(clients, netip.MustParseAddr(c.client()))
+		}
+		w.shutDown(t, ends{w.customer, servers}, ends{w.kernel, clients}, func() {
+			for _, c := range gone {
+				_, err := w.kernel.Command("ip", "l2tp", "del", "tunnel", "tunnel_id", fmt.Sprint(c.ptid()))
+				must(t, err)
+			}
+		})
+	})
 }
 
 // pppCircuit is a PPPoE session, a session of L2TP and the kernel's end of it.
@@ -135,7 +151,7 @@ func (c *pppCircuit) toml(client net.HardwareAddr) string {
 // port is the kernel's, which cannot share one.
 func (c *pppCircuit) port() uint16 { return uint16(2000 + c.n) }
 
-func testPPP(t *testing.T, lns bool, circuits ...*pppCircuit) {
+func testPPP(t *testing.T, lns bool, circuits ...*pppCircuit) *world {
 	w := newNamespaces(t)
 	client := net.HardwareAddr{2, 0, 0, 0, 0xc, 1}
 	if !lns {
@@ -180,6 +196,7 @@ func testPPP(t *testing.T, lns bool, circuits ...*pppCircuit) {
 			c.agree(t, w)
 		})
 	}
+	return w
 }
 
 // waitUp waits until PPP has its addresses.

@@ -249,48 +249,68 @@ func (s *suites) testKtest(t *testing.T) {
 	}
 }
 
-// testShutdown has one end go while frames come as fast as the other can send, first the kernel's, then
-// xwire's (tc_data_shutdown of l2tp-ktest, for Ethernet).
+// testShutdown is tc_data_shutdown of l2tp-ktest, for Ethernet.
 func (s *suites) testShutdown(t *testing.T) {
+	var far, near []netip.Addr
 	gone, left := s.data[:len(s.data)/2], s.data[len(s.data)/2:]
-	stop := flood(t, s.xwire, s.data, 1)
-	time.Sleep(time.Second)
-	for _, p := range gone {
-		_, err := s.kernel.Command("ip", "l2tp", "del", "tunnel", "tunnel_id", fmt.Sprint(p.PTID))
-		must(t, err)
+	for _, p := range s.data {
+		far = append(far, p.behind[1].Addr())
 	}
+	for _, p := range left {
+		near = append(near, p.behind[0].Addr())
+	}
+	s.shutDown(t, ends{s.xwire, far}, ends{s.kernel, near}, func() {
+		for _, p := range gone {
+			_, err := s.kernel.Command("ip", "l2tp", "del", "tunnel", "tunnel_id", fmt.Sprint(p.PTID))
+			must(t, err)
+		}
+	})
+}
+
+// ends are addresses that a namespace sends to.
+type ends struct {
+	from *lab.Namespace
+	to   []netip.Addr
+}
+
+// shutDown has one end go while frames come as fast as the other can send: half of the kernel's tunnels by
+// partly, and then xwire. The last of near's addresses is behind a tunnel that stays.
+func (w *world) shutDown(t *testing.T, near, far ends, partly func()) {
+	t.Helper()
+	stop := near.flood(t)
+	time.Sleep(time.Second)
+	partly()
 	time.Sleep(time.Second)
 	stop()
-	last := left[len(left)-1]
-	if !answered(t, s.xwire, last.behind[1].Addr(), lab.PingConfig{Count: 3, Timeout: 5 * time.Second, Source: last.behind[0].Addr()}) {
+	if !answered(t, near.from, near.to[len(near.to)-1], lab.PingConfig{Count: 3, Timeout: 5 * time.Second}) {
 		t.Error("no answer through a tunnel that stayed")
 	}
-	_, err := s.control.Sessions(t.Context(), api.SessionQuery{})
+	_, err := w.control.Sessions(t.Context(), api.SessionQuery{})
 	must(t, err)
 
-	stop = flood(t, s.kernel, left, 0)
+	stop = far.flood(t)
 	time.Sleep(time.Second)
 	begin := time.Now()
-	must(t, s.box.Stop())
+	must(t, w.box.Stop())
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("xwire took %v to stop", took)
 	}
 	stop()
-	out, err := s.xwire.Command("ip", "-d", "link")
+	out, err := w.xwire.Command("ip", "-d", "link")
 	if err != nil || strings.Contains(out, "prog/xdp") {
 		t.Errorf("an XDP program stayed (%v):\n%s", err, out)
 	}
 }
 
-// flood sends from one end to behind the other of each pipe, as fast as the guest can.
-func flood(t *testing.T, from *lab.Namespace, pipes []*pipe, to int) (stop func()) {
+// flood sends to all addresses, as fast as the guest can.
+func (e ends) flood(t *testing.T) (stop func()) {
 	t.Helper()
 	var senders sync.WaitGroup
 	done := make(chan struct{})
-	for _, p := range pipes {
+	for _, to := range e.to {
 		var conn net.Conn
-		must(t, from.Run(func() (err error) {
-			conn, err = net.Dial("udp", netip.AddrPortFrom(p.behind[to].Addr(), 9).String())
+		must(t, e.from.Run(func() (err error) {
+			conn, err = net.Dial("udp", netip.AddrPortFrom(to, 9).String())
 			return err
 		}))
 		senders.Go(func() {
