@@ -107,6 +107,9 @@ func FuzzPair(f *testing.F) {
 		w.ref = &reference{tunnels: map[TunnelID]refTunnel{1: {TunnelSpec: tun}}}
 		s := w.randomSession()
 		s.Limits = Limits{}
+		if s.Sublayer == l2tp.SublayerDefault || tun.Version == 2 {
+			s.Sequence = w.randomSequence()
+		}
 		if tun.Keyed {
 			w.key(&s)
 		}

@@ -2,6 +2,7 @@ package pw
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 
 	"xwire/l2tp"
@@ -159,4 +160,94 @@ func TestJoinEnds(t *testing.T) {
 	if out, got := r.one(0, wire(t, dropUDP6...)); out != 0 || u32(got[34:]) != 300 || got[33] != 8 {
 		t.Errorf("after changes: out of %d as %x", out, got)
 	}
+}
+
+// switchWorld has two sessions, of tunnels with nothing in common, as random as those of a world: joined
+// in one table, and with a circuit each in the other.
+func switchWorld(t testing.TB, seed uint64) (w *world, joined, apart *rig) {
+	w = &world{t: t, rng: rand.New(rand.NewPCG(seed, 6)), ref: newReference(), table: NewTable(1)}
+	split := NewTable(1)
+	tunnels := [2]TunnelSpec{w.randomTunnel(), w.randomTunnel()}
+	for tunnels[1].Local.Addr() == tunnels[0].Local.Addr() {
+		tunnels[1] = w.randomTunnel()
+	}
+	ppp := tunnels[0].Version == 2 || tunnels[1].Version == 2 || w.rng.IntN(3) == 0
+	var ids [2]SessionID
+	for i, tun := range tunnels {
+		for _, table := range []*Table{w.table, split} {
+			table.SetPort(0, PortSpec{Core: true})
+			id := must(table.AddTunnel(tun))(t)
+			table.SetTunnelNextHop(id, table.AddNextHop(NextHop{Port: 0}))
+			w.tunnels = []TunnelID{id}
+		}
+		w.ref.tunnels[w.tunnels[0]] = refTunnel{tun, 1}
+		s := w.randomSession()
+		for isPPP(s.Type) != ppp {
+			s = w.randomSession()
+		}
+		if tun.Keyed {
+			w.key(&s)
+		}
+		s.Marking.SourcePort, s.MSS = false, pick(w.rng, 0, MSSByPath, 600)
+		if s.Sublayer == l2tp.SublayerDefault || tun.Version == 2 {
+			s.Sequence = w.randomSequence()
+		}
+		if s.AC, s.PPPoE = (Attachment{Port: NoPort}), (PPPoE{}); !ppp {
+			s.Type = l2tp.PWEth
+		}
+		ids[i] = must(w.table.AddSession(s))(t)
+		w.ref.sessions[ids[i]] = s
+		w.sessions = append(w.sessions, ids[i])
+		s.AC.Port = uint16(1 + i)
+		if ppp {
+			// What one sends the other takes.
+			s.AC.VLAN.Kind = VLANUntagged
+			macs := [2]l2tp.MAC{{2, 5: 1}, {2, 5: 2}}
+			s.PPPoE = PPPoE{SessionID: 7, Own: macs[i], Peer: macs[1-i]}
+		}
+		must(split.AddSession(s))(t)
+	}
+	if err := w.table.Join(ids[0], ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	return w, newRig(t, w.table), newRig(t, split)
+}
+
+// FuzzSwitch gives arbitrary bytes to a core port of two sessions that are joined: what becomes of them is
+// what the one's decapsulation and the other's encapsulation make of them, counters included.
+func FuzzSwitch(f *testing.F) {
+	for seed := range uint64(40) {
+		w, _, _ := switchWorld(f, seed)
+		for range 4 {
+			f.Add(seed, w.packet(pick(w.rng, w.sessions...), w.rng.IntN(4) == 0))
+		}
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, frame []byte) {
+		if len(frame) > minChunk-512 {
+			return
+		}
+		w, joined, apart := switchWorld(t, seed)
+		for round := range 3 {
+			out, got := joined.one(0, frame)
+			wantOut, want := apart.one(0, frame)
+			if wantOut != NoPort {
+				wantOut, want = apart.one(3-wantOut, want)
+			}
+			if out != wantOut || out != NoPort && !bytes.Equal(withoutRandom(got), withoutRandom(want)) {
+				t.Fatalf("round %d: %x\nout of %d as %x, %v\nwant   %d as %x, %v %v %v", round, frame, out, got, dropsAt(joined.table, 0),
+					wantOut, want, dropsAt(apart.table, 0), dropsAt(apart.table, 1), dropsAt(apart.table, 2))
+			}
+			drops := joined.table.PortDrops(0)
+			for i, n := range drops {
+				if sum := apart.table.PortDrops(0)[i] + apart.table.PortDrops(1)[i] + apart.table.PortDrops(2)[i]; n != sum {
+					t.Errorf("round %d: %x: %v: %d, want %d", round, frame, Drop(i), n, sum)
+				}
+			}
+			for _, id := range w.sessions {
+				if got, want := joined.table.SessionCounters(id), apart.table.SessionCounters(id); got != want {
+					t.Errorf("round %d: %x: session %d counts\n%+v, want\n%+v", round, frame, id, got, want)
+				}
+			}
+		}
+	})
 }
