@@ -205,7 +205,8 @@ func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 		}
 	}
 	if e.mss != 0 {
-		f.clampFor(bytesOf(mem, fr), d, e)
+		b := bytesOf(mem, fr)
+		f.clampFor(b, d.innerLen(b), d, e)
 	}
 	if e.ppp != 0 {
 		padPPP(mem, fr)
@@ -321,7 +322,7 @@ func (f *Forwarder) onward(mem []byte, fr *Frame, d *session, e *extra, now int6
 		}
 	}
 	if e.mss != 0 {
-		f.clampFor(bytesOf(mem, fr), d, e)
+		f.clampFor(bytesOf(mem, fr), fr.Len, d, e)
 	}
 	if e.joined != 0 {
 		return f.cross(mem, fr, e, now)

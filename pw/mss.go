@@ -109,8 +109,9 @@ func setWord(tcp []byte, at int, v uint16) {
 	binary.BigEndian.PutUint16(tcp[16:], ^sum)
 }
 
-// clampFor clamps what a session carries, by the path's present MTU.
-func (f *Forwarder) clampFor(frame []byte, d *session, e *extra) {
+// clampFor clamps what a session carries, by the path's present MTU. The frame is n bytes long inside the
+// pseudowire.
+func (f *Forwarder) clampFor(frame []byte, n uint32, d *session, e *extra) {
 	if e.mss > 0 && !d.ppp() {
 		clamp(frame, 0, e.mss)
 		return
@@ -122,8 +123,7 @@ func (f *Forwarder) clampFor(frame []byte, d *session, e *extra) {
 		clampPPP(frame, int(h.mtu)-over-l2tp.PPPAddressControlLen, max(e.mss, 0))
 		return
 	}
-	// What the frame has as tags here it may have inside the pseudowire.
-	over += l2tp.EthernetLen
+	over += l2tp.EthernetLen + int(n) - len(frame)
 	if len(frame) >= l2tp.EthernetLen {
 		_, tags, _ := l2tp.Ethernet(frame).Tags()
 		over += tags * l2tp.TagLen

@@ -123,6 +123,47 @@ func TestClampOfSession(t *testing.T) {
 	}
 }
 
+// What counts are the tags inside the pseudowire: not those that are taken off, as a local interface's on
+// the trunk, and the one that is put in.
+func TestClampCountsTagsInside(t *testing.T) {
+	const fits = 1500 - 20 - 12 - 14 - 40
+	for _, tt := range []struct {
+		name string
+		vlan VLANMatch
+		pw   PWTags
+		tags int // of the frame, outermost that of the circuit
+		want int
+	}{
+		{"kept", VLANMatch{Kind: VLANSingle, Lo: 7}, PWTags{}, 1, fits - 4},
+		{"taken off", VLANMatch{Kind: VLANSingle, Lo: 7}, PWTags{Kind: PWNone}, 1, fits},
+		{"taken off, with the customer's", VLANMatch{Kind: VLANSingle, Lo: 7}, PWTags{Kind: PWNone}, 2, fits - 4},
+		{"two taken off", VLANMatch{Kind: VLANQinQ, Lo: 7, C: 7}, PWTags{Kind: PWNone}, 2, fits},
+		{"two replaced by one", VLANMatch{Kind: VLANQinQ, Lo: 7, C: 7}, PWTags{Kind: PWVID, VID: 9}, 2, fits - 4},
+		{"put in", VLANMatch{Kind: VLANUntagged}, PWTags{Kind: PWVID, VID: 9}, 0, fits - 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			near, far := sizeBox(t, ip4, 1500, OversizeFragment)
+			spec, _ := near.table.Session(1)
+			spec.MSS, spec.AC.VLAN, spec.AC.PW = MSSByPath, tt.vlan, tt.pw
+			if err := near.table.SetSession(1, spec); err != nil {
+				t.Fatal(err)
+			}
+			_, packet := near.one(1, tcpFrame(false, tt.tags, 2, 2, 4, 1460>>8, 1460&255))
+			_, inside := far.one(0, packet)
+			if got := mss(inside[4*len(tagsOf(inside)):]); got != tt.want {
+				t.Errorf("to the pseudowire: MSS %d, want %d", got, tt.want)
+			}
+			tags := len(tagsOf(inside))
+			back := tcpFrame(false, tags, 2, 2, 4, 1460>>8, 1460&255)
+			copy(back[12:], inside[12:12+4*tags])
+			_, packet = far.one(1, back)
+			if out, got := near.one(0, packet); out != 1 || mss(got[4*len(tagsOf(got)):]) != tt.want {
+				t.Errorf("from it: MSS %d, want %d; %v", mss(got), tt.want, dropsAt(near.table, 0))
+			}
+		})
+	}
+}
+
 func FuzzClamp(f *testing.F) {
 	f.Add(tcpFrame(false, 1, 2, 2, 4, 5, 0xb4), 1400)
 	f.Add(tcpFrame(true, 0, 2, 1, 2, 4, 5, 0xb4), 1400)
