@@ -8,8 +8,10 @@ import (
 // marking leaves to the tunnel what the session does not say. Tags of the trunk are not the customer's.
 func marking(c *config.Session, ac pw.Attachment) (p pw.Marking) {
 	m := &c.Marking
-	p = pw.Marking{TTL: m.TTL, PCP: m.PCP, DSCP: m.DSCP, ECN: m.ECN, FlowLabel: m.FlowLabel, SourcePort: m.FlowPort}
+	p = pw.Marking{TTL: m.TTL, TTLInner: m.TTLInner, PCP: m.PCP, DSCP: m.DSCP, ECN: m.ECN, FlowLabel: m.FlowLabel, SourcePort: m.FlowPort}
 	switch {
+	case m.DFInner:
+		p.DF = pw.DFInner
 	case m.DFGiven && m.DF:
 		p.DF = pw.DFSet
 	case m.DFGiven:

@@ -98,13 +98,12 @@ func oversize(o config.Oversize) pw.Oversize {
 	return pw.OversizeFragment
 }
 
-// sequence: who decides that packets are numbered demands it of the peer.
 func sequence(c *config.Sequence) pw.Sequence {
 	if !c.Wanted() {
 		return pw.Sequence{}
 	}
 	return pw.Sequence{
-		Send: c.Send, Require: c.Require || c.Send && c.LNS == config.LNSOn, Follow: c.LNS == config.LNSOff,
+		Send: c.Send, Require: c.Requires(), Follow: c.LNS == config.LNSOff,
 		Reorder: time.Duration(c.ReorderTimeout) * time.Millisecond, Resync: c.Resync,
 	}
 }

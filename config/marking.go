@@ -5,7 +5,9 @@ import "fmt"
 // Marking is what a session's outer headers say otherwise than its tunnel's.
 type Marking struct {
 	TTL       uint8 // 0: as the tunnel
+	TTLInner  bool  // TTL is for frames without a packet inside
 	DF        bool  // if DFGiven
+	DFInner   bool  // DF is for frames without a packet inside; not with DFGiven
 	TOS       uint8 // if TOSGiven and not TOSInner
 	TOSInner  bool
 	DFGiven   bool
@@ -34,7 +36,7 @@ func word(words [2]string, on bool) string {
 }
 
 // Marks returns the session's marking as its tunnel completes it: TTL, TOS and DF are what is sent,
-// but for a TOS from inside.
+// but for what comes from inside.
 func (s *Session) Marks(t *Tunnel) Marking {
 	m := s.Marking
 	if m.TTL == 0 {
@@ -46,7 +48,7 @@ func (s *Session) Marks(t *Tunnel) Marking {
 	if !m.TOSGiven {
 		m.TOS = t.TOS
 	}
-	m.DF = m.DF && !t.IP6()
+	m.DF, m.DFInner = m.DF && !t.IP6(), m.DFInner && !t.IP6()
 	return m
 }
 
@@ -54,26 +56,19 @@ func (s *Session) Marks(t *Tunnel) Marking {
 func (m *Marking) set(r *reader, key string, v any) {
 	switch key {
 	case "ttl":
-		if n, ok := r.integer(key, v, 1, 255); ok {
-			m.TTL = uint8(n)
+		if n, inner, ok := r.orInherit(key, v, 1, 255); ok {
+			m.TTL, m.TTLInner = n, inner
 		}
 	case "df":
-		if b, ok := r.boolean(key, v); ok {
-			m.DF, m.DFGiven = b, true
+		b, isBool := v.(bool)
+		if !isBool && v != "inherit" {
+			r.errorf(key, `must be true, false, or "inherit", is %s`, describe(v))
+			return
 		}
+		m.DF, m.DFGiven, m.DFInner = b, isBool, !isBool
 	case "tos":
-		if w, ok := v.(string); ok {
-			if _, ok := r.enum(key, w, "inherit"); ok {
-				m.TOS, m.TOSInner, m.TOSGiven = 0, true, true
-			}
-			return
-		}
-		if _, ok := v.(int64); !ok {
-			r.errorf(key, `must be an integer from 0 to 255, or "inherit", is %s`, describe(v))
-			return
-		}
-		if n, ok := r.integer(key, v, 0, 255); ok {
-			m.TOS, m.TOSInner, m.TOSGiven = uint8(n), false, true
+		if n, inner, ok := r.orInherit(key, v, 0, 255); ok {
+			m.TOS, m.TOSInner, m.TOSGiven = n, inner, true
 		}
 	case "pcp_to_dscp":
 		if d, on, ok := r.dscps(key, v); ok {
@@ -92,6 +87,20 @@ func (m *Marking) set(r *reader, key string, v any) {
 			m.FlowPort = i == 1
 		}
 	}
+}
+
+// orInherit reads an integer, or the word for what the packet inside has.
+func (r *reader) orInherit(key string, v any, lo, hi int64) (n uint8, inner, ok bool) {
+	switch v := v.(type) {
+	case string:
+		_, ok = r.enum(key, v, "inherit")
+		return 0, ok, ok
+	case int64:
+		i, ok := r.integer(key, v, lo, hi)
+		return uint8(i), false, ok
+	}
+	r.errorf(key, `must be an integer from %d to %d, or "inherit", is %s`, lo, hi, describe(v))
+	return 0, false, false
 }
 
 // dscps reads eight code points, or whether there are any.
@@ -121,10 +130,16 @@ func (r *reader) dscps(key string, v any) (d [8]uint8, on, ok bool) {
 }
 
 func (m *Marking) entries(put entries) {
-	if m.TTL != 0 {
+	switch {
+	case m.TTLInner:
+		put("ttl", "inherit")
+	case m.TTL != 0:
 		put("ttl", int64(m.TTL))
 	}
-	if m.DFGiven {
+	switch {
+	case m.DFInner:
+		put("df", "inherit")
+	case m.DFGiven:
 		put("df", m.DF)
 	}
 	switch {
@@ -165,7 +180,9 @@ func (m *Marking) codePoints() []int {
 // ReportMarking is what a session's outer headers say.
 type ReportMarking struct {
 	TTL        uint8  `json:"ttl"`
+	TTLInherit bool   `json:"ttl_inherit,omitempty"` // TTL is for frames without a packet inside
 	DF         bool   `json:"df"`
+	DFInherit  bool   `json:"df_inherit,omitempty"`
 	TOS        string `json:"tos"` // "0x00" to "0xff", or "inherit"
 	PCPToDSCP  []int  `json:"pcp_to_dscp,omitempty"`
 	ECN        string `json:"ecn"`
@@ -180,7 +197,7 @@ func TOSText(tos uint8) string { return fmt.Sprintf("0x%02x", tos) }
 func (s *Session) ReportMarks(t *Tunnel) ReportMarking {
 	m := s.Marks(t)
 	r := ReportMarking{
-		TTL: m.TTL, DF: m.DF, TOS: TOSText(m.TOS), PCPToDSCP: m.codePoints(),
+		TTL: m.TTL, TTLInherit: m.TTLInner, DF: m.DF, DFInherit: m.DFInner, TOS: TOSText(m.TOS), PCPToDSCP: m.codePoints(),
 		ECN: word(ecnWords, m.ECN), FlowLabel: word(flowWords, m.FlowLabel), SourcePort: word(flowWords, m.FlowPort),
 	}
 	if m.TOSInner {
@@ -202,7 +219,10 @@ func markingWarnings(warn func(key, format string, args ...any), t *Tunnel, s *S
 	if m.FlowLabel && !t.IP6() {
 		warn("flow_label", "has no effect over IPv4")
 	}
-	if s.Marking.DF && t.IP6() {
+	if m.TTLInner {
+		warn("ttl", `"inherit" has packets with a TTL of 1 (OSPF, RIP, IGMP) end at the first router of the core: use it where the peer is next to us`)
+	}
+	if (s.Marking.DF || s.Marking.DFInner) && t.IP6() {
 		warn("df", "has no effect over IPv6, which nobody but the sender fragments")
 	}
 	if m.TOSGiven && !m.ECN && m.TOS&3 != 0 {

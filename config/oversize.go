@@ -41,9 +41,20 @@ func (s *Session) checkOversize(p problems, t *Tunnel) {
 		p.errorf("oversize", `"pw" needs L2TPv3 with l2spec_type = "default", which has the bits for it`)
 	case !s.Sequence.Send || s.Sequence.LNS == LNSOff:
 		p.errorf("oversize", `"pw" needs send_seq = true, and no lns_mode = false: fragments are told apart by their numbers`)
-	case s.Marking.DFGiven && !s.Marking.DF:
-		p.errorf("oversize", `"pw" sends all packets with DF over IPv4, but df is false`)
+	case s.Marking.DFGiven && !s.Marking.DF || s.Marking.DFInner:
+		p.errorf("oversize", `"pw" sends all packets with DF over IPv4, but df is not true`)
 	}
+}
+
+// MSSClampValue is the key's value: true, a number of bytes, or nil where nothing is clamped.
+func (s *Session) MSSClampValue() any {
+	switch s.MSSClamp {
+	case 0:
+		return nil
+	case MSSByPath:
+		return true
+	}
+	return int64(s.MSSClamp)
 }
 
 func (r *reader) mssClamp(key string, v any) int32 {

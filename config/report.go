@@ -76,9 +76,10 @@ type ReportSession struct {
 	PeerCookieBytes int    `json:"peer_cookie_bytes"` // of rx_cookie
 	PeerCookies     int    `json:"peer_cookies"`      // how many are accepted
 	SendSeq         bool   `json:"send_seq"`
-	RecvSeq         bool   `json:"recv_seq"`
-	LNSMode         bool   `json:"lns_mode"`            // false: the peer decides
-	ReorderTimeout  int    `json:"reorder_timeout"`     // ms
+	RecvSeq         bool   `json:"recv_seq"`        // by itself, or by lns_mode
+	LNSMode         bool   `json:"lns_mode"`        // false: the peer decides
+	ReorderTimeout  int    `json:"reorder_timeout"` // ms
+	ResyncAfter     int    `json:"resync_after,omitempty"`
 	Interface       string `json:"interface,omitempty"` // local interface
 	Port            string `json:"port,omitempty"`
 	Switched        string `json:"switched,omitempty"` // tunnel/session of the other session
@@ -88,6 +89,7 @@ type ReportSession struct {
 	PPPoEPeerMAC    string `json:"pppoe_peer_mac,omitempty"`
 	Oversize        string `json:"oversize"`
 	AnswerTooBig    bool   `json:"icmp_too_big"`
+	MSSClamp        any    `json:"mss_clamp,omitempty"` // true, or bytes
 	ReportMarking
 	ReportLimits
 	Overhead int `json:"overhead"` // bytes from the outer IP header to the inner frame
@@ -164,8 +166,8 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		SessionID: s.SID, TunnelID: t.TID, PeerSessionID: s.PSID, PeerTunnelID: t.PTID,
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
-		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Require, LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout),
-		Oversize: s.Oversize.String(), AnswerTooBig: s.AnswerTooBig,
+		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Requires(), LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout), ResyncAfter: int(s.Sequence.Resync),
+		Oversize: s.Oversize.String(), AnswerTooBig: s.AnswerTooBig, MSSClamp: s.MSSClampValue(),
 		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t), ReportLimits: s.Limits().Report(),
 		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}

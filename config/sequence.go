@@ -29,6 +29,10 @@ func (q *Sequence) Wanted() bool {
 	return q.Send || q.Require || q.LNS == LNSOff || q.ReorderTimeout != 0
 }
 
+// Requires reports whether what comes without a number is dropped: who decides that packets are numbered
+// demands it of the peer.
+func (q *Sequence) Requires() bool { return q.Require || q.Send && q.LNS == LNSOn }
+
 // set takes one of the keys about sequence numbers.
 func (q *Sequence) set(r *reader, key string, v any) {
 	switch key {

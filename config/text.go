@@ -34,6 +34,11 @@ func (r Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(tw, "  %s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.Name, s.SessionID, s.PeerSessionID, s.Pseudowire, s.L2SpecType,
 				cookieText(s.CookieBytes, 1), cookieText(s.PeerCookieBytes, s.PeerCookies), s.attachedTo(), dash(s.PWVLAN), s.Overhead, s.MTU, s.remark())
 		}
+		for j := range t.Sessions {
+			if more := t.Sessions[j].uncommon(t); more != "" {
+				fmt.Fprintf(tw, "  %s: %s\n", t.Sessions[j].Name, more)
+			}
+		}
 		if err := tw.Flush(); err != nil { // columns align within a tunnel
 			return err
 		}
@@ -118,6 +123,9 @@ func (t *ReportTunnel) line() string {
 	}
 	if t.VRF != "" {
 		s += ", vrf " + t.VRF
+	}
+	if more := t.uncommon(); more != "" {
+		s += ", " + more
 	}
 	if t.Unknown != UnknownDrop.String() {
 		s += ", unknown sessions to the " + t.Unknown

@@ -79,6 +79,28 @@ func tosOf(ip []byte) uint8 {
 	return ip[1]
 }
 
+// ttl is the packet's TTL or hop limit, at least 1: nobody would send 0 on. 0 if there is no packet.
+func (in *inside) ttl() uint8 {
+	switch {
+	case in.ip == nil:
+		return 0
+	case in.ip[0]>>4 == 6:
+		return max(in.ip[7], 1)
+	}
+	return max(in.ip[8], 1)
+}
+
+// df tells whether routers may cut the packet up; DFTunnel if there is none.
+func (in *inside) df() DF {
+	switch {
+	case in.ip == nil:
+		return DFTunnel
+	case in.ip[0]>>4 == 6 || in.ip[6]&(dontFragment>>8) != 0:
+		return DFSet
+	}
+	return DFClear
+}
+
 // setECN changes the congestion field, and an IPv4 header's checksum with it (RFC 1624).
 func (in *inside) setECN(ecn uint8) {
 	if in.ip[0]>>4 == 6 {

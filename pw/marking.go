@@ -10,10 +10,11 @@ import (
 // Marking is what a session's packets say in their outer headers otherwise than the tunnel's. Its
 // zero value changes nothing.
 type Marking struct {
-	TTL     uint8 // or hop limit; 0: the tunnel's
-	DF      DF
-	TOS     uint8 // with TOSFixed: DSCP and ECN bits, or traffic class
-	TOSFrom TOSFrom
+	TTL      uint8 // or hop limit; 0: the tunnel's
+	TTLInner bool  // that of the IPv4 or IPv6 packet inside; of other frames the tunnel's
+	DF       DF
+	TOS      uint8 // with TOSFixed: DSCP and ECN bits, or traffic class
+	TOSFrom  TOSFrom
 
 	// PCP gives packets of frames with a VLAN tag the DSCP (0 to 63) that stands in DSCP at the
 	// priority of the outermost tag, behind Skip tags which are not the customer's. Others get theirs
@@ -48,13 +49,14 @@ const (
 	DFTunnel DF = iota // as the tunnel
 	DFClear
 	DFSet
+	DFInner // as the IPv4 packet inside, set for IPv6; of other frames the tunnel's
 )
 
 // ClassSelectors is the usual Marking.DSCP: class selector n for priority n (RFC 2474 section 4.2.2.1).
 var ClassSelectors = [8]uint8{0, 8, 16, 24, 32, 40, 48, 56}
 
 func (m *Marking) check() error {
-	if m.DF > DFSet || m.TOSFrom > TOSInner || m.Skip > 2 {
+	if m.DF > DFInner || m.TOSFrom > TOSInner || m.Skip > 2 {
 		return fmt.Errorf("marking %+v: DF, TOSFrom or Skip is out of range", *m)
 	}
 	for _, c := range m.DSCP {
@@ -65,6 +67,9 @@ func (m *Marking) check() error {
 	if m.TOS != 0 && m.TOSFrom != TOSFixed {
 		return fmt.Errorf("TOS %#x: needs TOSFixed", m.TOS)
 	}
+	if m.TTL != 0 && m.TTLInner {
+		return fmt.Errorf("TTL %d: is to be that of the packet inside", m.TTL)
+	}
 	return nil
 }
 
@@ -74,6 +79,8 @@ func (m *Marking) wanted() bool { return *m != Marking{} && *m != Marking{Skip: 
 // marks are a packet's, read from the frame before it is changed.
 type marks struct {
 	tos  uint8
+	ttl  uint8 // 0: the tunnel's
+	df   DF    // never DFInner
 	flow uint32
 }
 
@@ -85,8 +92,8 @@ const (
 // read looks into a customer's frame, or, with ppp, into one of PPP that begins with its protocol.
 // fixed is the tunnel's TOS.
 func (m *Marking) read(frame []byte, ppp bool, fixed uint8, s *seeds) (k marks) {
-	k.tos = fixed
-	if !m.PCP && !m.ECN && !m.FlowLabel && !m.SourcePort && m.TOSFrom != TOSInner {
+	k.tos, k.ttl, k.df = fixed, m.TTL, m.DF
+	if !m.PCP && !m.ECN && !m.FlowLabel && !m.SourcePort && !m.TTLInner && m.DF != DFInner && m.TOSFrom != TOSInner {
 		if m.TOSFrom == TOSFixed {
 			k.tos = m.TOS
 		}
@@ -110,6 +117,12 @@ func (m *Marking) read(frame []byte, ppp bool, fixed uint8, s *seeds) (k marks) 
 	if m.ECN {
 		k.tos = k.tos&^ecnMask | in.tos()&ecnMask
 	}
+	if m.TTLInner {
+		k.ttl = in.ttl()
+	}
+	if m.DF == DFInner {
+		k.df = in.df()
+	}
 	if m.FlowLabel || m.SourcePort {
 		k.flow = in.hash(frame, s)
 	}
@@ -128,19 +141,19 @@ func (m *Marking) mark(l3 []byte, c class, k marks) (sum uint16) {
 			w = w&^0xfffff | k.flow>>12 | 1
 		}
 		binary.BigEndian.PutUint32(l3, w)
-		if m.TTL != 0 {
-			l3[7] = m.TTL
+		if k.ttl != 0 {
+			l3[7] = k.ttl
 		}
 	} else {
 		l3[1] = k.tos
-		switch m.DF {
+		switch k.df {
 		case DFSet:
 			l3[6] |= dontFragment >> 8
 		case DFClear:
 			l3[6] &^= dontFragment >> 8
 		}
-		if m.TTL != 0 {
-			l3[8] = m.TTL
+		if k.ttl != 0 {
+			l3[8] = k.ttl
 		}
 		l2tp.IPv4(l3).SetChecksum()
 	}

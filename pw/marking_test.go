@@ -24,6 +24,8 @@ func markCases(t testing.TB) []wireCase {
 		"6b b0 00 00 00 00 3b 40", // traffic class 0xbb: EF, CE
 		"2001 0db8 0000 0000 0000 0000 0000 0009", "2001 0db8 0000 0000 0000 0000 0000 000a",
 	}
+	nine := slices.Clone(six)
+	nine[4] = "6bb0000000003b09" // hop limit 9
 	tagged := lines(customerPlain[:2], []string{"81 00 a0 64"}, customerPlain[2:])
 	arp := []string{"ff ff ff ff ff ff", "02 00 00 00 0a 0a", "08 06", "0001 0800 06 04 0001"}
 	v4 := func(tos, length, flags, ttl, proto, sum string) []string {
@@ -48,6 +50,18 @@ func markCases(t testing.TB) []wireCase {
 		}, {
 			name: "RFC8200-hop-limit-and-class-of-the-session", tunnel: ip6, session: session(Marking{TTL: 9, TOS: 0xb8, TOSFrom: TOSFixed, DF: DFSet}), frame: customerPlain,
 			packet: lines(head, v6("6b80", "001a 73 09"), id, customerPlain),
+		}, {
+			name: "RFC791-TTL-and-DF-of-the-IPv4-inside", tunnel: with(ip4, all), session: session(Marking{TTLInner: true, DF: DFInner}), frame: af,
+			packet: lines(head, v4("88", "003a", "0000", "40", "73", "8d8d"), id, af),
+		}, {
+			name: "RFC791-TTL-and-DF-of-the-IPv6-inside", tunnel: ip4, session: session(Marking{TTLInner: true, DF: DFInner}), frame: nine,
+			packet: lines(head, v4("00", "0052", "4000", "09", "73", "84fd"), id, nine),
+		}, {
+			name: "RFC8200-hop-limit-of-the-IPv6-inside", tunnel: ip6, session: session(Marking{TTLInner: true, DF: DFInner}), frame: nine,
+			packet: lines(head, v6("6000", "003e 73 09"), id, nine),
+		}, {
+			name: "RFC791-neither-inside", tunnel: with(ip4, all), session: session(Marking{TTLInner: true, DF: DFInner}), frame: arp,
+			packet: lines(head, v4("88", "002e", "4000", "ff", "73", "8e98"), id, arp),
 		}, {
 			name: "RFC2983-DSCP-of-the-IPv4-inside", tunnel: ip4, session: session(Marking{TOSFrom: TOSInner}), frame: af,
 			packet: lines(head, v4("b8", "003a", "0000", "40", "73", "8d5d"), id, af),
@@ -315,7 +329,8 @@ func TestECNOfOtherFrames(t *testing.T) {
 
 func TestMarkingsThatAreNone(t *testing.T) {
 	for name, m := range map[string]Marking{
-		"a DSCP of 64": {PCP: true, DSCP: [8]uint8{64}}, "a TOS from nowhere": {TOS: 4}, "three tags": {Skip: 3}, "DF": {DF: 3},
+		"a DSCP of 64": {PCP: true, DSCP: [8]uint8{64}}, "a TOS from nowhere": {TOS: 4}, "three tags": {Skip: 3}, "DF": {DF: 4},
+		"a TTL of two": {TTL: 1, TTLInner: true},
 	} {
 		if m.check() == nil {
 			t.Errorf("%s is taken", name)

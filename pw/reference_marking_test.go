@@ -55,10 +55,19 @@ func (s *SessionSpec) marks(t *TunnelSpec, frame []byte) (tos, ttl byte, df bool
 	if ttl == 0 {
 		ttl = 64
 	}
-	if m.DF != DFTunnel {
-		df = m.DF == DFSet
-	}
 	ip, pcp := refInside(frame, int(m.Skip))
+	if m.TTLInner && ip != nil {
+		if ttl = ip[8]; ip[0]>>4 == 6 {
+			ttl = ip[7]
+		}
+		ttl = max(ttl, 1)
+	}
+	switch {
+	case m.DF == DFSet, m.DF == DFClear:
+		df = m.DF == DFSet
+	case m.DF == DFInner && ip != nil:
+		df = ip[0]>>4 == 6 || ip[6]&0x40 != 0
+	}
 	switch m.TOSFrom {
 	case TOSFixed:
 		tos = m.TOS
@@ -117,9 +126,10 @@ func (w *world) randomMarking() (m Marking) {
 		return m
 	}
 	m = Marking{
-		TTL: pick[uint8](rng, 0, 1, 255), DF: DF(rng.IntN(3)), TOSFrom: TOSFrom(rng.IntN(3)), PCP: rng.IntN(2) == 0,
+		TTL: pick[uint8](rng, 0, 1, 255), DF: DF(rng.IntN(4)), TOSFrom: TOSFrom(rng.IntN(3)), PCP: rng.IntN(2) == 0,
 		ECN: rng.IntN(2) == 0, FlowLabel: rng.IntN(2) == 0, Skip: uint8(rng.IntN(3)),
 	}
+	m.TTLInner = m.TTL == 0 && rng.IntN(2) == 0
 	if m.TOSFrom == TOSFixed {
 		m.TOS = byte(rng.Uint32())
 	}

@@ -226,7 +226,7 @@ func (s *SessionSpec) check() error {
 		return fmt.Errorf("oversize %d: must be fragment, drop or pw", s.Oversize)
 	case s.Oversize == OversizePW && (s.Sublayer != l2tp.SublayerDefault || !s.Sequence.Send || s.Sequence.Follow):
 		return fmt.Errorf("oversize pw: needs the default sublayer and sequence numbers that are always sent")
-	case s.Oversize == OversizePW && s.Marking.DF == DFClear:
+	case s.Oversize == OversizePW && (s.Marking.DF == DFClear || s.Marking.DF == DFInner):
 		return fmt.Errorf("oversize pw: its packets must not be fragmented on their way, but DF is to be clear")
 	case s.Type != l2tp.PWEth && s.Type != l2tp.PWEthVLAN && !isPPP(s.Type):
 		return fmt.Errorf("pseudowire type %v: must be eth, vlan, ppp or pppac", s.Type)

@@ -137,36 +137,38 @@ type Session struct {
 	MTU          int    `json:"mtu,omitempty"`
 	Oversize     string `json:"oversize"` // fragment | drop | pw
 	AnswerTooBig bool   `json:"icmp_too_big"`
+	MSSClamp     any    `json:"mss_clamp,omitempty"` // true: to what fits the path, or bytes
 
 	Marking
 	Limits
 	CookieBytes     int      `json:"cookie_bytes"`
 	PeerCookieBytes int      `json:"peer_cookie_bytes"`
-	Cookie          string   `json:"cookie,omitempty"`      // what we send
-	PeerCookie      []string `json:"peer_cookie,omitempty"` // what we accept
-	CookieFrames    []uint64 `json:"rx_cookie_frames"`      // accepted frames for each cookie of peer_cookie
-	State           string   `json:"state"`                 // up | waiting | disabled
-	Reason          string   `json:"reason,omitempty"`      // of waiting
-	Suspect         uint64   `json:"suspect"`               // frames that look as if the peer is set up otherwise
-	Suspicion       string   `json:"suspicion,omitempty"`   // what they look like
-	SublayerBits    uint64   `json:"rx_sublayer_bits"`      // frames with unknown bits in the sublayer
-	OAM             uint64   `json:"rx_oam_discards"`       // frames with the V bit
-	TxRateDiscards  uint64   `json:"tx_rate_discards"`      // frames above rate into the pseudowire
-	RxRateDiscards  uint64   `json:"rx_rate_discards"`      // frames above rate out of it
-	StormDiscards   uint64   `json:"rx_storm_discards"`     // frames above a limit of broadcast, multicast or unknown unicast
-	ECNDiscards     uint64   `json:"rx_ecn_discards"`       // frames that could not tell of congestion on the way
-	Fragments       uint64   `json:"rx_fragment_discards"`  // frames with the B or E bit
-	SendSeq         bool     `json:"send_seq"`              // numbers are sent now
-	RecvSeq         bool     `json:"recv_seq"`              // numbers are required
-	LNSMode         bool     `json:"lns_mode"`              // false: numbers are sent while the peer sends them
-	ReorderTimeout  int64    `json:"reorder_timeout"`       // ms
-	NS              *uint32  `json:"ns,omitempty"`          // number of the next packet sent, where numbers count
-	NR              *uint32  `json:"nr,omitempty"`          // expected next
-	SeqLost         uint64   `json:"rx_seq_lost"`           // numbers that did not come in their turn
-	SeqResyncs      uint64   `json:"rx_seq_resyncs"`        // times that the peer began its numbers anew
-	Rates           *Rates   `json:"rates,omitempty"`       // with show --rates
-	Origin          string   `json:"origin"`                // file | api
-	Config          Keys     `json:"config,omitempty"`      // every key with its value, where one session is asked for; cookies as below
+	Cookie          string   `json:"cookie,omitempty"`       // what we send
+	PeerCookie      []string `json:"peer_cookie,omitempty"`  // what we accept
+	CookieFrames    []uint64 `json:"rx_cookie_frames"`       // accepted frames for each cookie of peer_cookie
+	State           string   `json:"state"`                  // up | waiting | disabled
+	Reason          string   `json:"reason,omitempty"`       // of waiting
+	Suspect         uint64   `json:"suspect"`                // frames that look as if the peer is set up otherwise
+	Suspicion       string   `json:"suspicion,omitempty"`    // what they look like
+	SublayerBits    uint64   `json:"rx_sublayer_bits"`       // frames with unknown bits in the sublayer
+	OAM             uint64   `json:"rx_oam_discards"`        // frames with the V bit
+	TxRateDiscards  uint64   `json:"tx_rate_discards"`       // frames above rate into the pseudowire
+	RxRateDiscards  uint64   `json:"rx_rate_discards"`       // frames above rate out of it
+	StormDiscards   uint64   `json:"rx_storm_discards"`      // frames above a limit of broadcast, multicast or unknown unicast
+	ECNDiscards     uint64   `json:"rx_ecn_discards"`        // frames that could not tell of congestion on the way
+	Fragments       uint64   `json:"rx_fragment_discards"`   // frames with the B or E bit
+	SendSeq         bool     `json:"send_seq"`               // numbers are sent now
+	RecvSeq         bool     `json:"recv_seq"`               // numbers are required
+	LNSMode         bool     `json:"lns_mode"`               // false: numbers are sent while the peer sends them
+	ReorderTimeout  int64    `json:"reorder_timeout"`        // ms
+	ResyncAfter     int64    `json:"resync_after,omitempty"` // where it is not the usual number
+	NS              *uint32  `json:"ns,omitempty"`           // number of the next packet sent, where numbers count
+	NR              *uint32  `json:"nr,omitempty"`           // expected next
+	SeqLost         uint64   `json:"rx_seq_lost"`            // numbers that did not come in their turn
+	SeqResyncs      uint64   `json:"rx_seq_resyncs"`         // times that the peer began its numbers anew
+	Rates           *Rates   `json:"rates,omitempty"`        // with show --rates
+	Origin          string   `json:"origin"`                 // file | api
+	Config          Keys     `json:"config,omitempty"`       // every key with its value, where one session is asked for; cookies as below
 	Statistics
 }
 

@@ -165,6 +165,10 @@ func sessionText(s api.Session) string {
 	if s.Limits != (api.Limits{}) {
 		line("limits", "%s", limitsText(s.Limits))
 	}
+	line("oversize", "%s", oversizeText(s))
+	if s.NS != nil {
+		line("numbers", "%s", numbersText(s))
+	}
 	line("tx cookie", "%s", cookieText(s.CookieBytes, s.Cookie))
 	for i, n := range s.CookieFrames {
 		clear := ""
@@ -193,6 +197,30 @@ func sessionText(s api.Session) string {
 	return b.String()
 }
 
+func oversizeText(s api.Session) string {
+	text := s.Oversize
+	if s.AnswerTooBig {
+		text += ", icmp_too_big"
+	}
+	if s.MSSClamp != nil {
+		text += fmt.Sprintf(", mss_clamp %v", s.MSSClamp)
+	}
+	return text
+}
+
+func numbersText(s api.Session) string {
+	text := fmt.Sprintf("ns %d, nr %d, %d lost, %d resyncs", *s.NS, *s.NR, s.SeqLost, s.SeqResyncs)
+	for _, k := range []struct {
+		is   bool
+		text string
+	}{{s.SendSeq, "sent"}, {s.RecvSeq, "required"}, {!s.LNSMode, "as the peer does"}, {s.ReorderTimeout != 0, fmt.Sprintf("reordered within %d ms", s.ReorderTimeout)}} {
+		if k.is {
+			text += ", " + k.text
+		}
+	}
+	return text
+}
+
 func limitsText(l api.Limits) string {
 	var parts []string
 	rate := func(name string, bits, burst int64) {
@@ -215,7 +243,13 @@ func limitsText(l api.Limits) string {
 
 func markingText(m api.Marking) string {
 	text := fmt.Sprintf("ttl %d, tos %s", m.TTL, m.TOS)
-	if m.DF {
+	if m.TTLInherit {
+		text = fmt.Sprintf("ttl inherit, tos %s", m.TOS)
+	}
+	switch {
+	case m.DFInherit:
+		text += ", df inherit"
+	case m.DF:
 		text += ", df"
 	}
 	if m.PCPToDSCP != nil {
