@@ -163,7 +163,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		Name: conf.Name, Tunnel: t.Name, Description: conf.Description, Enabled: s.runs(), TunnelID: t.TID, PeerTunnelID: t.PTID,
 		SessionID: conf.SID, PeerSessionID: conf.PSID, Pseudowire: conf.Pseudowire.String(), L2SpecType: conf.L2Spec.String(),
 		Interface: conf.InterfaceName, PWVLAN: conf.PWVLAN.String(), MTU: int(s.mtu), Origin: origin(s.api),
-		Oversize: conf.Oversize.String(), AnswerTooBig: conf.AnswerTooBig, MSSClamp: conf.MSSClampValue(),
+		Oversize: conf.Oversize.String(), AnswerTooBig: conf.AnswerTooBig, MSSClamp: conf.MSSClampText(),
 		Marking: api.Marking(conf.ReportMarks(&t.Tunnel)), Limits: api.Limits(conf.Limits().Report()),
 		CookieBytes: conf.TxCookie.Len(), State: "disabled", CookieFrames: []uint64{},
 		SendSeq: conf.Sequence.Send, RecvSeq: conf.Sequence.Requires(), LNSMode: conf.Sequence.LNS != config.LNSOff, ReorderTimeout: int64(conf.Sequence.ReorderTimeout), ResyncAfter: int64(conf.Sequence.Resync),

@@ -131,8 +131,11 @@ func (s *Session) entries(put entries) {
 	if s.AnswerTooBig {
 		put("icmp_too_big", true)
 	}
-	if v := s.MSSClampValue(); v != nil {
-		put("mss_clamp", v)
+	switch {
+	case s.MSSClamp == MSSByPath:
+		put("mss_clamp", true)
+	case s.MSSClamp != 0:
+		put("mss_clamp", int64(s.MSSClamp))
 	}
 	s.Marking.entries(put)
 	s.Limits().entries(put)

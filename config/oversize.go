@@ -1,6 +1,10 @@
 package config
 
-import "xwire/l2tp"
+import (
+	"fmt"
+
+	"xwire/l2tp"
+)
 
 // Oversize is what becomes of a frame whose packet is larger than the path's MTU.
 type Oversize uint8
@@ -46,15 +50,15 @@ func (s *Session) checkOversize(p problems, t *Tunnel) {
 	}
 }
 
-// MSSClampValue is the key's value: true, a number of bytes, or nil where nothing is clamped.
-func (s *Session) MSSClampValue() any {
+// MSSClampText is how mss_clamp is shown: "path", a number of bytes, or "" where nothing is clamped.
+func (s *Session) MSSClampText() string {
 	switch s.MSSClamp {
 	case 0:
-		return nil
+		return ""
 	case MSSByPath:
-		return true
+		return "path"
 	}
-	return int64(s.MSSClamp)
+	return fmt.Sprint(s.MSSClamp)
 }
 
 func (r *reader) mssClamp(key string, v any) int32 {

@@ -89,7 +89,7 @@ type ReportSession struct {
 	PPPoEPeerMAC    string `json:"pppoe_peer_mac,omitempty"`
 	Oversize        string `json:"oversize"`
 	AnswerTooBig    bool   `json:"icmp_too_big"`
-	MSSClamp        any    `json:"mss_clamp,omitempty"` // true, or bytes
+	MSSClamp        string `json:"mss_clamp,omitempty"` // "path", or bytes
 	ReportMarking
 	ReportLimits
 	Overhead int `json:"overhead"` // bytes from the outer IP header to the inner frame
@@ -167,7 +167,7 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
 		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Requires(), LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout), ResyncAfter: int(s.Sequence.Resync),
-		Oversize: s.Oversize.String(), AnswerTooBig: s.AnswerTooBig, MSSClamp: s.MSSClampValue(),
+		Oversize: s.Oversize.String(), AnswerTooBig: s.AnswerTooBig, MSSClamp: s.MSSClampText(),
 		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t), ReportLimits: s.Limits().Report(),
 		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),
 	}

@@ -28,7 +28,7 @@ func (s *ReportSession) uncommon(t *ReportTunnel) string {
 	w.add(s.ReorderTimeout != 0, "reorder_timeout %d ms", s.ReorderTimeout)
 	w.add(s.Oversize != OversizeFragment.String(), "oversize %s", s.Oversize)
 	w.add(s.AnswerTooBig, "icmp_too_big")
-	w.add(s.MSSClamp != nil, "mss_clamp %v", s.MSSClamp)
+	w.add(s.MSSClamp != "", "mss_clamp %s", s.MSSClamp)
 	switch {
 	case s.TTLInherit:
 		w.add(true, "ttl inherit")

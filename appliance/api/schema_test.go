@@ -198,6 +198,7 @@ var forms = map[string][]string{
 	"boolean or integer":                              {"boolean", "integer"},
 	"integer or string":                               {"integer", "string"},
 	`integer or "inherit"`:                            {"integer", "string"},
+	`boolean or "inherit"`:                            {"boolean", "string"},
 	"boolean or array of 8 integers":                  {"boolean", "array"},
 	"byte array or string":                            {"string", "array"},
 	`array of "sync", "async"`:                        {"array"},

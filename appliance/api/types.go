@@ -137,7 +137,7 @@ type Session struct {
 	MTU          int    `json:"mtu,omitempty"`
 	Oversize     string `json:"oversize"` // fragment | drop | pw
 	AnswerTooBig bool   `json:"icmp_too_big"`
-	MSSClamp     any    `json:"mss_clamp,omitempty"` // true: to what fits the path, or bytes
+	MSSClamp     string `json:"mss_clamp,omitempty"` // "path": to what fits it, or bytes
 
 	Marking
 	Limits

@@ -73,6 +73,7 @@ func TestMarking(t *testing.T) {
 		{name: "flow4", udp: true, ofSession: "source_port = \"flow\"\n"},
 		{name: "plain6", six: true},
 		{name: "flow6", six: true, udp: true, more: "ttl = 3\n", ofSession: "flow_label = \"flow\"\nsource_port = \"flow\"\ntos = \"inherit\"\n"},
+		{name: "inside", more: "ttl = 200\ndf = true\n", ofSession: "ttl = \"inherit\"\ndf = \"inherit\"\n"},
 	}
 	for n, x := range wires {
 		x.sid, x.vlan, x.pwVLAN = [2]uint32{uint32(10 + n), uint32(40 + n)}, vlanOf(n), none
@@ -103,6 +104,14 @@ func TestMarking(t *testing.T) {
 				t.Errorf("%s, IPv6 inside %v: %+v, want %+v", wires[n].name, six, got, want)
 			}
 		}
+	}
+	for _, six := range []bool{false, true} {
+		if got := send(9, datagram(0, six, inside, 7, vlan(9, 5))); got != (outerFields{ttl: 64, df: six}) {
+			t.Errorf("TTL and DF of the packet inside, IPv6 %v: %+v", six, got)
+		}
+	}
+	if got := send(9, tagged(0, vlan(9, 5))); got != (outerFields{ttl: 200, df: true}) {
+		t.Errorf("TTL and DF of no packet inside: %+v", got)
 	}
 	// What is not IP says nothing; its tag still does.
 	if got := send(3, tagged(0, vlan(3, 5))); got != (outerFields{ttl: 64, df: true}) {

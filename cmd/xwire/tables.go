@@ -202,8 +202,8 @@ func oversizeText(s api.Session) string {
 	if s.AnswerTooBig {
 		text += ", icmp_too_big"
 	}
-	if s.MSSClamp != nil {
-		text += fmt.Sprintf(", mss_clamp %v", s.MSSClamp)
+	if s.MSSClamp != "" {
+		text += ", mss_clamp " + s.MSSClamp
 	}
 	return text
 }
