@@ -32,7 +32,8 @@ import (
 // Options are what the command line says, as opposed to the configuration.
 type Options struct {
 	ConfigFile string       // where the configuration came from, for Status and LoadConfig
-	Kept       string       // the kept configuration that runs instead, if ConfigFile has errors
+	Kept       string       // the kept configuration that runs instead of ConfigFile
+	Instead    string       // why: as api.Status has it
 	StateDir   string       // keeps the last configuration that ran; empty: none is kept
 	AutoPorts  bool         // take the interfaces that routes leave by as core ports
 	Version    string       // for Status and metrics
@@ -70,7 +71,9 @@ type Appliance struct {
 
 	// mu guards all below. Workers never take it.
 	mu        sync.Mutex
-	kept      string // what runs instead of the file
+	kept      string     // what runs instead of the file
+	instead   string     // why it does
+	confirm   *time.Time // when the last reload is rolled back, unless confirmed
 	unsettled unsettled
 	ports     []*port          // in the order of the configuration, and of their coming
 	former    map[string]*port // that were removed: one that comes back counts on
@@ -101,7 +104,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 		return nil, fmt.Errorf("run %s: it has no [port.NAME], and nothing is taken that was not named: add ports, or run with --auto-ports", o.ConfigFile)
 	}
 	a := &Appliance{
-		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg, kept: o.Kept,
+		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg, kept: o.Kept, instead: o.Instead,
 		changer: newChanger(), byName: make(map[string]*tunnel), clients: make(map[string]l2tp.MAC), former: make(map[string]*port), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	if a.settings.Control == "" {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"xwire/appliance/api"
 	"xwire/config"
 )
 
@@ -33,18 +34,18 @@ func markFile(o *Options) (string, error) {
 
 // LoadConfig reads the configuration file. If that has errors and ran before, or was rolled back, what
 // ran before is used instead, and said loudly: a box that reboots must not lose its circuits to a typo.
-// It sets o.Kept then. What ran from another file is never used.
+// It sets o.Kept and o.Instead then. What ran from another file is never used.
 func LoadConfig(o *Options) (*config.Config, error) {
 	cfg, err := config.Load(o.ConfigFile)
 	if o.StateDir == "" {
 		return cfg, err
 	}
-	message := "the configuration has errors; RUNNING THE LAST ONE THAT RAN instead"
+	message, instead := "the configuration has errors; RUNNING THE LAST ONE THAT RAN instead", api.InsteadErrors
 	if err == nil {
 		if !rejected(o, cfg) {
 			return cfg, nil
 		}
-		message = "the configuration was not confirmed; RUNNING THE ONE BEFORE IT instead, until the file is changed or reloaded"
+		message, instead = "the configuration was not confirmed; RUNNING THE ONE BEFORE IT instead, until the file is changed or reloaded", api.InsteadUnconfirmed
 	}
 	file, pathErr := keptFile(o)
 	if pathErr != nil {
@@ -59,7 +60,7 @@ func LoadConfig(o *Options) (*config.Config, error) {
 		log = slog.Default()
 	}
 	log.Error(message, "file", o.ConfigFile, "kept", file, "error", err)
-	o.Kept = file
+	o.Kept, o.Instead = file, instead
 	return last, nil
 }
 

@@ -78,7 +78,7 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 				a.wakeSupervisor()
 			}
 		}
-		if h.State != t.hop.State {
+		if h.State != t.hop.State || !t.known {
 			a.unsettled.target(t)
 			a.wakeSupervisor()
 		}

@@ -116,6 +116,9 @@ func (a *Appliance) awaitConfirmation(from, to *config.Config, within time.Durat
 	})
 	a.pending = p
 	until := time.Now().Add(within)
+	a.mu.Lock()
+	a.confirm = &until
+	a.mu.Unlock()
 	a.log.Warn("this configuration is rolled back unless `xwire confirm` comes", "before", until.Format(time.RFC3339))
 	return &until
 }
@@ -143,7 +146,7 @@ func (a *Appliance) confirmed(cfg *config.Config) {
 	a.keepConfig(cfg.FromFiles())
 	a.unmark()
 	a.mu.Lock()
-	a.kept = ""
+	a.kept, a.instead, a.confirm = "", "", nil
 	a.mu.Unlock()
 }
 
@@ -154,6 +157,10 @@ func (a *Appliance) rollBack() {
 	a.pending = nil
 	a.mu.Lock()
 	from := a.running()
+	a.instead, a.confirm = api.InsteadUnconfirmed, nil
+	if a.o.StateDir != "" {
+		a.kept, _ = keptFile(&a.o) // it was found before
+	}
 	a.mu.Unlock()
 	to, err := before.Again(from)
 	if err != nil {

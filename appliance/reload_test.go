@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"xwire/appliance/api"
 	"xwire/config"
@@ -162,7 +163,7 @@ func TestConfirm(t *testing.T) {
 	}
 	started := func() string {
 		o := a.o
-		o.Kept = ""
+		o.Kept, o.Instead = "", ""
 		cfg, err := LoadConfig(&o)
 		if err != nil {
 			t.Fatal(err)
@@ -172,6 +173,9 @@ func TestConfirm(t *testing.T) {
 	rewrite(t, a, "[tunnel.file.session.one]\n", "[tunnel.file.session.one]\ndescription = \"new\"\n")
 	if _, err := c.Reload(ctx, api.ReloadRequest{ConfirmWithin: 0.5}); err != nil {
 		t.Fatal(err)
+	}
+	if st := a.Status(); st.Instead != "" || st.Confirm == nil || time.Until(*st.Confirm) > time.Second {
+		t.Errorf("before the confirmation: %+v", st)
 	}
 	if description() != "new" || started() != "" {
 		t.Errorf("before the confirmation %q runs, and a start would run %q", description(), started())
@@ -183,6 +187,9 @@ func TestConfirm(t *testing.T) {
 	if started() != "" || a.sessionAt("file/asked") == nil {
 		t.Errorf("after the roll-back a start would run %q", started())
 	}
+	if st := a.Status(); st.Instead != api.InsteadUnconfirmed || st.Kept != mustKept(t, a) || st.Confirm != nil || !strings.Contains(a.statusLine(), "instead of") {
+		t.Errorf("after the roll-back: %+v, %s", st, a.statusLine())
+	}
 	if err := c.Confirm(ctx); code(err) != api.CodeNothingWaits {
 		t.Errorf("confirmed too late: %v", err)
 	}
@@ -191,6 +198,9 @@ func TestConfirm(t *testing.T) {
 	}
 	if err := c.Confirm(ctx); err != nil || description() != "new" || started() != "new" {
 		t.Errorf("confirmed: %v, %q runs, and a start would run %q", err, description(), started())
+	}
+	if st := a.Status(); st.Instead != "" || st.Kept != "" || st.Confirm != nil {
+		t.Errorf("confirmed: %+v", st)
 	}
 	// Another file than the one rolled back is used at a start.
 	rewrite(t, a, "\"new\"", "\"newer\"")

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"fmt"
 	"io"
 
 	"xwire/config"
@@ -42,5 +43,8 @@ func (a *Appliance) WriteConfig(w io.Writer) error {
 	a.mu.Lock()
 	cfg := a.running()
 	a.mu.Unlock()
+	if _, err := fmt.Fprintf(w, "# What runs: the configuration file %s, and what was created or changed through the API.\n", a.o.ConfigFile); err != nil {
+		return err
+	}
 	return cfg.WriteTOML(w)
 }

@@ -45,6 +45,8 @@ func (a *Appliance) settleTunnel(t *tunnel) {
 	switch {
 	case t.target == nil:
 		e.Type, e.Reason = api.EventDown, "not enabled"
+	case !t.target.known:
+		return // nothing is known of its next hop yet
 	case t.target.hop.State == nexthop.Resolved:
 		if s, ok := a.peers.Status(t.Name); ok && s.State == liveness.Down {
 			e.Type, e.Reason = api.EventPeerUnreachable, s.Reason

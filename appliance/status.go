@@ -27,7 +27,7 @@ func (a *Appliance) Status() api.Status {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.Kept = a.kept
+	s.Kept, s.Instead, s.Confirm = a.kept, a.instead, a.confirm
 	s.Sessions, s.Tunnels, s.Ports = a.count, len(a.tunnels), len(a.ports)
 	for _, p := range a.ports {
 		if p.opened != nil && !p.opened.down {

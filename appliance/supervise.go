@@ -165,9 +165,9 @@ func (a *Appliance) waiting() []string {
 func (a *Appliance) statusLine() string {
 	prefix := ""
 	a.mu.Lock()
-	kept := a.kept
+	instead := a.instead
 	a.mu.Unlock()
-	if kept != "" {
+	if instead != "" {
 		prefix = "the kept configuration runs instead of " + a.o.ConfigFile + "; "
 	}
 	if w := a.waiting(); len(w) > 0 {

@@ -13,6 +13,12 @@ const (
 	OriginAPI  = "api"  // created at run time: it stays as it is over reloads, and ends with the process
 )
 
+// Why the configuration file does not run: Status.Instead.
+const (
+	InsteadErrors      = "errors"
+	InsteadUnconfirmed = "not confirmed"
+)
+
 // Fault is one thing wrong with a configuration, as `xwire check --json` prints it. In answers to
 // requests File is "api" and Line 0.
 type Fault struct {

@@ -102,7 +102,7 @@ func (c *Client) Events(ctx context.Context, each func(Event) bool) error {
 		switch err := dec.Decode(&e); {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return fmt.Errorf("follow events of %s: xwire has ended", c.socket)
 		case err != nil:
 			return fmt.Errorf("follow events of %s: %w", c.socket, err)

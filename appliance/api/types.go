@@ -13,22 +13,24 @@ func (e *Error) Error() string { return e.Text }
 
 // Status tells of the process as a whole.
 type Status struct {
-	Version       string    `json:"version"`
-	PID           int       `json:"pid"`
-	Started       time.Time `json:"started"`
-	UptimeSeconds float64   `json:"uptime_seconds"`
-	Config        string    `json:"config"`
-	Kept          string    `json:"kept,omitempty"` // runs instead, because Config has errors
-	Ready         bool      `json:"ready"`
-	Ports         int       `json:"ports"`
-	PortsUp       int       `json:"ports_up"`
-	Tunnels       int       `json:"tunnels"`
-	TunnelsUp     int       `json:"tunnels_up"`
-	Sessions      int       `json:"sessions"`
-	Workers       int       `json:"workers"`
-	ResidentBytes uint64    `json:"resident_bytes"`
-	Waiting       []string  `json:"waiting,omitempty"` // what is not up, and why
-	Arena         Arena     `json:"arena"`
+	Version       string     `json:"version"`
+	PID           int        `json:"pid"`
+	Started       time.Time  `json:"started"`
+	UptimeSeconds float64    `json:"uptime_seconds"`
+	Config        string     `json:"config"`
+	Kept          string     `json:"kept,omitempty"`           // runs instead of Config
+	Instead       string     `json:"instead,omitempty"`        // why Config does not run: errors | not confirmed
+	Confirm       *time.Time `json:"confirm_before,omitempty"` // what the last reload did is rolled back then, unless confirmed
+	Ready         bool       `json:"ready"`
+	Ports         int        `json:"ports"`
+	PortsUp       int        `json:"ports_up"`
+	Tunnels       int        `json:"tunnels"`
+	TunnelsUp     int        `json:"tunnels_up"`
+	Sessions      int        `json:"sessions"`
+	Workers       int        `json:"workers"`
+	ResidentBytes uint64     `json:"resident_bytes"`
+	Waiting       []string   `json:"waiting,omitempty"` // what is not up, and why
+	Arena         Arena      `json:"arena"`
 }
 
 // Arena is the memory of frames.

@@ -34,13 +34,28 @@ func statusText(s api.Status) string {
 	if n := s.Arena.Quarantine; n > 0 {
 		fmt.Fprintf(&b, "%d frames of the arena are out of use until the drivers of closed ports let go of them\n", n)
 	}
-	if s.Kept != "" {
-		fmt.Fprintf(&b, "%s HAS ERRORS: the kept configuration %s runs instead\n", s.Config, s.Kept)
-	}
+	b.WriteString(insteadText(&s))
 	for _, w := range s.Waiting {
 		fmt.Fprintf(&b, "waiting: %s\n", w)
 	}
 	return b.String()
+}
+
+// insteadText tells why what runs is not what the file says.
+func insteadText(s *api.Status) string {
+	which := "what ran before it"
+	if s.Kept != "" {
+		which = "the kept configuration " + s.Kept
+	}
+	switch {
+	case s.Confirm != nil:
+		return fmt.Sprintf("the last reload is rolled back at %s unless `xwire confirm` comes\n", s.Confirm.Local().Format(time.TimeOnly))
+	case s.Instead == api.InsteadErrors:
+		return fmt.Sprintf("%s HAS ERRORS: %s runs instead\n", s.Config, which)
+	case s.Instead != "":
+		return fmt.Sprintf("%s WAS NOT CONFIRMED: %s runs instead, until it is changed or reloaded\n", s.Config, which)
+	}
+	return ""
 }
 
 func endpoint(addr string, port uint16) string {
@@ -76,11 +91,11 @@ func sinceText(t *time.Time) string {
 }
 
 func tunnelsText(ts []api.Tunnel) string {
-	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tSINCE\tNEXT HOP\tPATH MTU\tTX PACKETS\tRX PACKETS\tRX INVALID", func(row func(string, ...any)) {
+	return table("TUNNEL\tID\tPEER ID\tENCAP\tLOCAL\tPEER\tSESSIONS\tSTATE\tSINCE\tNEXT HOP\tPATH MTU\tTX PACKETS\tRX PACKETS\tRX INVALID\tORIGIN", func(row func(string, ...any)) {
 		for _, t := range ts {
-			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d", t.Name, t.TunnelID, t.PeerTunnel, encapText(t),
+			row("%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s", t.Name, t.TunnelID, t.PeerTunnel, encapText(t),
 				endpoint(t.Local, t.LocalPort), endpoint(t.Peer, t.PeerPort), t.SessionCount, t.State, sinceText(t.Since),
-				nextHopText(t.NextHop), t.PathMTU, t.TxPackets, t.RxPackets, t.RxInvalid)
+				nextHopText(t.NextHop), t.PathMTU, t.TxPackets, t.RxPackets, t.RxInvalid, t.Origin)
 		}
 	})
 }
@@ -114,14 +129,14 @@ func pppoeText(s api.Session) string {
 
 func sessionsText(ss []api.Session, rates bool) string {
 	var b strings.Builder
-	header := "SESSION\tID\tPEER ID\tATTACHMENT\tSTATE\tTX PACKETS\tTX BYTES\tRX PACKETS\tRX BYTES\tTX ERRORS\tRX ERRORS"
+	header := "SESSION\tID\tPEER ID\tATTACHMENT\tSTATE\tTX PACKETS\tTX BYTES\tRX PACKETS\tRX BYTES\tTX ERRORS\tRX ERRORS\tORIGIN"
 	if rates {
 		header += "\tTX/S\tTX BIT/S\tRX/S\tRX BIT/S"
 	}
 	b.WriteString(table(header, func(row func(string, ...any)) {
 		for _, s := range ss {
-			line := fmt.Sprintf("%s/%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d", s.Tunnel, s.Name, s.SessionID, s.PeerSessionID,
-				attachmentText(s), s.State, s.TxPackets, s.TxBytes, s.RxPackets, s.RxBytes, s.TxErrors, s.RxErrors)
+			line := fmt.Sprintf("%s/%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s", s.Tunnel, s.Name, s.SessionID, s.PeerSessionID,
+				attachmentText(s), s.State, s.TxPackets, s.TxBytes, s.RxPackets, s.RxBytes, s.TxErrors, s.RxErrors, s.Origin)
 			if rates && s.Rates != nil {
 				line += fmt.Sprintf("\t%.0f\t%.0f\t%.0f\t%.0f", s.Rates.TxPackets, 8*s.Rates.TxBytes, s.Rates.RxPackets, 8*s.Rates.RxBytes)
 			}
@@ -146,6 +161,7 @@ func sessionText(s api.Session) string {
 	if s.Description != "" {
 		line("description", "%s", s.Description)
 	}
+	line("origin", "%s", s.Origin)
 	line("state", "%s", strings.TrimSpace(s.State+" "+s.Reason))
 	if s.SessionID == 0 { // of a keyed tunnel
 		line("session id", "any, peer %d", s.PeerSessionID)
