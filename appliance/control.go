@@ -181,14 +181,18 @@ func answer(w http.ResponseWriter, v any) { answerWith(w, http.StatusOK, v) }
 func answerWith(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	out := newPatient(w)
+	defer out.close()
 	// A reader that went away is no business of ours.
-	_ = json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(out).Encode(v)
 }
 
 // answerList writes a JSON array as its values come.
 func answerList[T any](w http.ResponseWriter, list iter.Seq[T]) {
 	w.Header().Set("Content-Type", "application/json")
-	b := bufio.NewWriterSize(w, 64<<10)
+	out := newPatient(w)
+	defer out.close()
+	b := bufio.NewWriterSize(out, 64<<10)
 	defer b.Flush()
 	enc := json.NewEncoder(b)
 	separator := byte('[')

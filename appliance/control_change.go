@@ -34,6 +34,7 @@ func (a *Appliance) answerError(w http.ResponseWriter, err error) {
 
 // body reads a request's keys. Numbers become what a file has.
 func body(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+	defer expect(w)()
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody))
 	dec.UseNumber()
 	var v map[string]any
@@ -180,12 +181,14 @@ func (a *Appliance) serveTunnelSessions(w http.ResponseWriter, r *http.Request) 
 
 func (a *Appliance) serveReload(w http.ResponseWriter, r *http.Request) {
 	var q api.ReloadRequest
+	read := expect(w)
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q); err != nil && !errors.Is(err, io.EOF) { // an empty body asks for nothing special
 		refuse(w, http.StatusBadRequest, api.CodeInvalidRequest, fmt.Sprintf("read request: %v", err))
 		return
 	}
+	read()
 	v, err := a.Reload(r.Context(), q)
 	if err != nil {
 		a.answerError(w, err)
@@ -204,7 +207,9 @@ func (a *Appliance) serveConfirm(w http.ResponseWriter, r *http.Request) {
 
 func (a *Appliance) serveConfig(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/toml")
-	_ = a.WriteConfig(w)
+	out := newPatient(w)
+	defer out.close()
+	_ = a.WriteConfig(out)
 }
 
 // sessionKeys are a session's keys as it has them, without its cookies unless they are asked for.
@@ -216,12 +221,9 @@ func sessionKeys(c *config.Session, cookies bool) api.Keys {
 	return keys
 }
 
-// A reader of events that takes nothing for eventPatience is let go; where nothing happens it gets an
-// empty line each eventBeat, so that one that has gone is noticed.
-const (
-	eventPatience = 10 * time.Second
-	eventBeat     = 30 * time.Second
-)
+// eventBeat is how often a reader of events gets an empty line where nothing happens, so that one that has
+// gone is noticed.
+const eventBeat = 30 * time.Second
 
 func (a *Appliance) serveEvents(w http.ResponseWriter, r *http.Request) {
 	ch, leave := a.events.listen()
@@ -231,27 +233,24 @@ func (a *Appliance) serveEvents(w http.ResponseWriter, r *http.Request) {
 		prefix, suffix, kind = "data: ", "\n\n", "text/event-stream"
 	}
 	w.Header().Set("Content-Type", kind)
-	out := http.NewResponseController(w)
+	out := newPatient(w)
 	beat := time.NewTicker(eventBeat)
 	defer beat.Stop()
-	flush := func() bool {
-		return out.SetWriteDeadline(time.Now().Add(eventPatience)) == nil && out.Flush() == nil
-	}
-	for ok := flush(); ok; {
+	for ok := out.flush() == nil; ok; {
 		select {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			_, err := io.WriteString(w, "\n")
-			ok = err == nil && flush()
+			_, err := io.WriteString(out, "\n")
+			ok = err == nil && out.flush() == nil
 		case e := <-ch:
 			text, err := json.Marshal(e)
 			if err == nil {
-				_, err = io.WriteString(w, prefix+string(text)+suffix)
+				_, err = io.WriteString(out, prefix+string(text)+suffix)
 			}
 			ok = err == nil
 			if ok && len(ch) == 0 {
-				ok = flush()
+				ok = out.flush() == nil
 			}
 		}
 	}

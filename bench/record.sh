@@ -18,7 +18,7 @@ record() {
   { echo "# xwire bench $*"; echo "# $(date -u +%Y-%m-%d), $("$work/xwire" version)"; cat "$work/out"; } >"bench/results/$name.txt"
 }
 
-for what in "${@:-core veth vm busy-poll start ndr}"; do
+for what in "${@:-core veth vm busy-poll start reload ndr}"; do
   for one in $what; do
     case $one in
       core) record core core ;;
@@ -28,11 +28,12 @@ for what in "${@:-core veth vm busy-poll start ndr}"; do
         record veth-asavie veth --size 64,1518 --case asavie-copy,asavie-budget --back-to-back=false ;;
       vm) record veth-vm veth --vm --size 64,512,1518 --case encap,decap,l2tpeth-encap,l2tpeth-decap --back-to-back=false ;;
       start) record start start ;;
+      reload) record reload reload ;;
       busy-poll)
         record busy-poll-off veth --size 64,512 --case encap,decap --rounds 9 --back-to-back=false
         record busy-poll-on veth --size 64,512 --case encap,decap --rounds 9 --back-to-back=false --busy-poll ;;
       ndr) record ndr ndr ;;
-      *) echo "record.sh: what is $one? core, veth, vm, busy-poll, start or ndr" >&2; exit 2 ;;
+      *) echo "record.sh: what is $one? core, veth, vm, busy-poll, start, reload or ndr" >&2; exit 2 ;;
     esac
   done
 done

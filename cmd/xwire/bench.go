@@ -25,7 +25,7 @@ with --json as one JSON object at its end. bench/README.md tells how each record
 			return usageError{errors.New("bench: a sub-command is missing")}
 		},
 	}
-	cmd.AddCommand(e.benchCoreCommand(), e.benchVethCommand(), e.benchGenerateCommand(), e.benchSinkCommand(), e.benchNDRCommand(), e.benchStartCommand())
+	cmd.AddCommand(e.benchCoreCommand(), e.benchVethCommand(), e.benchGenerateCommand(), e.benchSinkCommand(), e.benchNDRCommand(), e.benchStartCommand(), e.benchReloadCommand())
 	return cmd
 }
 
