@@ -197,7 +197,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	if a.hops, err = nexthop.New(nexthop.Config{OnChange: a.hopsChanged, OnVLANs: a.vlansChanged, Log: a.log}); err != nil {
 		return err
 	}
-	a.peers = liveness.New(liveness.Config{OnChange: a.peerChanged, Log: a.log})
+	a.peers = liveness.New(liveness.Config{Take: a.takeControl, OnChange: a.peerChanged, Log: a.log})
 	a.makePorts(cfg)
 	a.addKeys(cfg)
 	start("next hops", a.hops.Run)
@@ -238,6 +238,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	start("VCCV messages", a.hearOAM)
 	start("workers", a.fabric.Run)
 	start("liveness", a.peers.Run)
+	start("control messages", a.hearPeers)
 	start("path MTUs", a.hearPaths)
 	start("changes", a.changer.run)
 	return nil

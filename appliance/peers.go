@@ -2,12 +2,16 @@ package appliance
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net/netip"
+	"os"
 	"time"
 
 	"xwire/appliance/api"
 	"xwire/appliance/liveness"
 	"xwire/config"
+	"xwire/rings/steer"
 )
 
 // watchPeer has a tunnel's HELLOs answered, and sent where it has hello_timeout. For a tunnel that is
@@ -20,10 +24,36 @@ func (a *Appliance) watchPeer(c *config.Tunnel) {
 	}
 	err := a.peers.Set(liveness.Tunnel{
 		Name: c.Name, VRF: c.VRF, Local: c.Local, Peer: c.Peer, TID: c.TID, PTID: c.PTID, Version: c.Version, Encap: c.Encap,
-		Hello: c.HelloTimeout, Retry: c.RetryTimeout, Sends: int(c.MaxRetries), Window: int(c.WindowSize),
+		Yields: c.Requested && c.HelloTimeout == 0, // most likely of a control daemon
+		Hello:  c.HelloTimeout, Retry: c.RetryTimeout, Sends: int(c.MaxRetries), Window: int(c.WindowSize),
 	})
 	if err != nil {
 		a.log.Warn("control messages of a tunnel are not answered", "tunnel", c.Name, "error", err)
+	}
+}
+
+// takeControl has the ports' steering programs hand up the control messages to a tunnel over UDP, or no
+// more.
+func (a *Appliance) takeControl(local netip.AddrPort, version uint8, tid uint32, on bool) error {
+	c := steer.Control{Local: steer.Local{Addr: local.Addr(), Encap: steer.EncapUDP, Port: local.Port()}, Version: version, Tunnel: tid}
+	if on {
+		return a.steering.AddControl(c)
+	}
+	return a.steering.RemoveControl(c)
+}
+
+// hearPeers reads the control messages that steering programs hand up, until ctx ends.
+func (a *Appliance) hearPeers(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { _ = a.steering.StopControl() })()
+	for {
+		packet, err := a.steering.ReadControl()
+		if errors.Is(err, os.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		a.peers.Receive(packet)
 	}
 }
 

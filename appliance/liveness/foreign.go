@@ -13,8 +13,12 @@ import (
 	"time"
 )
 
-// errForeign says that another program has a socket for the same two ends.
-var errForeign = errors.New("another program has a UDP socket for the same peer, and is left to answer")
+// errForeign says that another program has a socket for the same two ends, errDaemon that one has the
+// port, for whatever peer.
+var (
+	errForeign = errors.New("another program has a UDP socket for the same peer, and is left to answer")
+	errDaemon  = errors.New("the tunnel was created by a request, and the program that has its UDP port is left to answer")
+)
 
 // scanPause is the least time between two looks at the host's UDP sockets: a look costs
 // milliseconds, and thousands of tunnels may want one.
@@ -26,16 +30,16 @@ type foreign struct {
 }
 
 type question struct {
-	local, peer netip.AddrPort
-	answer      chan<- error
+	key    *lineKey
+	answer chan<- error
 }
 
-// taken returns errForeign if a program has a UDP socket of its own for these two ends, as it is
+// taken returns errForeign or errDaemon if a line is to be left to another program's UDP socket, as it is
 // after the call.
-func (f *foreign) taken(ctx context.Context, local, peer netip.AddrPort) error {
+func (f *foreign) taken(ctx context.Context, k *lineKey) error {
 	answer := make(chan error, 1)
 	select {
-	case f.asked <- question{local, peer, answer}:
+	case f.asked <- question{k, answer}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -83,15 +87,27 @@ func answer(all []question) {
 		switch {
 		case err != nil:
 			q.answer <- fmt.Errorf("look for sockets of other programs: %w", err)
-		case sockets[procEndpoint(q.local)+" "+procEndpoint(q.peer)]:
+		case sockets[procEndpoint(q.key.local)+" "+procEndpoint(q.key.peer)]:
 			q.answer <- errForeign
+		case q.key.yields && listens(sockets, q.key.local):
+			q.answer <- errDaemon
 		default:
 			q.answer <- nil
 		}
 	}
 }
 
-// scan adds the two ends of each connected socket, as the file has them.
+// listens tells of a socket that is connected to nobody and gets what comes to an address and port.
+func listens(sockets map[string]bool, local netip.AddrPort) bool {
+	for _, addr := range []netip.Addr{local.Addr(), netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		if (local.Addr().Is4() || !addr.Is4()) && sockets[procEndpoint(netip.AddrPortFrom(addr, local.Port()))] {
+			return true
+		}
+	}
+	return false
+}
+
+// scan adds the two ends of each connected socket, and the one of each other, as the file has them.
 func scan(name string, to map[string]bool) error {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,7 +120,11 @@ func scan(name string, to map[string]bool) error {
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		w := strings.Fields(lines.Text())
-		if len(w) > 2 && !strings.HasSuffix(w[2], ":0000") {
+		switch {
+		case len(w) <= 2:
+		case strings.HasSuffix(w[2], ":0000"):
+			to[w[1]] = true
+		default:
 			to[w[1]+" "+w[2]] = true
 		}
 	}

@@ -14,19 +14,22 @@ import (
 	"xwire/l2tp/control"
 )
 
-// lineKey is what a socket is bound and connected to.
+// lineKey is the two ends, what a socket is bound and connected to.
 type lineKey struct {
 	local, peer netip.AddrPort
 	vrf         string
 	encap       l2tp.Encap
+	yields      bool // see Tunnel.Yields
 }
 
-// line is a socket and the tunnels that share it, by their tunnel id. The watcher's mutex guards all.
+// line is the way between two ends, and the tunnels that share it, by their tunnel id. The watcher's
+// mutex guards all.
 type line struct {
 	key     lineKey
 	tunnels map[uint32]*tunnel
-	socket  socket // nil while it is not open
+	open    bool
 	reason  string // why it is not
+	socket  socket // over IP, while it is open
 	stop    context.CancelFunc
 	done    chan struct{} // closed after stop, once the socket is
 	strays  uint64        // messages to no tunnel of the line
@@ -39,21 +42,59 @@ type tunnel struct {
 	line  *line
 	timer *time.Timer
 	told  State // what OnChange knows
+	taken bool  // Config.Take was called for it
 }
 
 const (
-	// retryOpen is the time between two tries to open a socket, retryForeign where another program
-	// has one.
+	// retryOpen is the time between two tries to open a socket, retryForeign between two looks for those
+	// of another program.
 	retryOpen    = 5 * time.Second
 	retryForeign = 30 * time.Second
 	// longest is the largest control message taken. HELLO has 20 bytes.
 	longest = 4096
 )
 
-// run opens the line's socket, reads from it, and opens it again, until ctx ends.
+// run has the line open until ctx ends.
 func (l *line) run(ctx context.Context, w *Watcher) {
+	if l.key.encap == l2tp.EncapUDP {
+		l.runUDP(ctx, w)
+	} else {
+		l.runIP(ctx, w)
+	}
+}
+
+// runUDP leaves the line to another program while that has a socket for the same two ends, whoever was
+// first.
+func (l *line) runUDP(ctx context.Context, w *Watcher) {
 	for ctx.Err() == nil {
-		s, err := l.open(ctx, w)
+		var err error
+		if l.key.vrf == "" {
+			err = w.foreign.taken(ctx, &l.key)
+		}
+		w.mu.Lock()
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			w.refused(l, err)
+		case !l.open:
+			w.opened(l, nil)
+		}
+		w.mu.Unlock()
+		pause := retryOpen
+		if err == nil || errors.Is(err, errForeign) || errors.Is(err, errDaemon) {
+			pause = retryForeign
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// runIP opens the line's socket, reads from it, and opens it again, until ctx ends.
+func (l *line) runIP(ctx context.Context, w *Watcher) {
+	for ctx.Err() == nil {
+		s, err := dial(ctx, l.key)
 		w.mu.Lock()
 		if err == nil && ctx.Err() == nil {
 			w.opened(l, s)
@@ -67,30 +108,17 @@ func (l *line) run(ctx context.Context, w *Watcher) {
 			stop()
 			s.Close()
 			w.mu.Lock()
-			l.socket = nil
+			l.open, l.socket = false, nil
 			if ctx.Err() == nil {
 				w.refused(l, err)
 			}
 			w.mu.Unlock()
 		}
-		pause := retryOpen
-		if errors.Is(err, errForeign) {
-			pause = retryForeign
-		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(retryOpen):
 		}
 	}
-}
-
-func (l *line) open(ctx context.Context, w *Watcher) (socket, error) {
-	if l.key.encap == l2tp.EncapUDP && l.key.vrf == "" {
-		if err := w.foreign.taken(ctx, l.key.local, l.key.peer); err != nil {
-			return nil, err
-		}
-	}
-	return dial(ctx, l.key)
 }
 
 // read takes what comes until the socket is closed. All lines share one buffer, so that a waiting
@@ -127,11 +155,8 @@ func (l *line) read(s socket, w *Watcher) error {
 	}
 }
 
-// message finds the control message in what a socket gave.
+// message finds the control message in what a raw socket gave.
 func (l *line) message(b []byte) []byte {
-	if l.key.encap != l2tp.EncapIP {
-		return b
-	}
 	if l.key.peer.Addr().Is4() { // a raw IPv4 socket gives the IP header too
 		if len(b) < l2tp.IPv4Len {
 			return nil
@@ -151,17 +176,25 @@ func (w *Watcher) received(l *line, b []byte) {
 		l.strays++
 		return
 	}
+	w.hear(l, &m)
+}
+
+func (w *Watcher) hear(l *line, m *control.Message) {
 	t := l.tunnels[m.ID]
 	if t == nil || m.Version != t.Version || m.Session != 0 {
 		l.strays++
 		return
 	}
-	t.hello.receive(time.Now(), &m)
+	t.hello.receive(time.Now(), m)
 	w.step(t)
 }
 
 // send gives the kernel one message. What it refuses is lost like a message on the wire.
-func (l *line) send(b []byte) {
+func (w *Watcher) send(l *line, b []byte) {
+	if l.socket == nil {
+		_ = w.sender.send(&l.key, b)
+		return
+	}
 	raw, err := l.socket.SyscallConn()
 	if err != nil {
 		return

@@ -10,8 +10,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"xwire/l2tp"
 )
 
 // protocol is L2TPv3's over IP.
@@ -23,7 +21,7 @@ type socket interface {
 	syscall.Conn
 }
 
-// dial opens a socket from local to peer, and to nobody else.
+// dial opens a raw socket of protocol 115 from local to peer, and to nobody else.
 func dial(ctx context.Context, k lineKey) (socket, error) {
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
@@ -32,17 +30,12 @@ func dial(ctx context.Context, k lineKey) (socket, error) {
 		}
 		return err
 	}}
-	network, peer := "udp", k.peer.String()
-	if k.encap == l2tp.EncapIP {
-		network, peer = "ip4:"+strconv.Itoa(protocol), k.peer.Addr().String()
-		if k.peer.Addr().Is6() {
-			network = "ip6:" + strconv.Itoa(protocol)
-		}
-		d.LocalAddr = &net.IPAddr{IP: k.local.Addr().AsSlice(), Zone: k.local.Addr().Zone()}
-	} else {
-		d.LocalAddr = net.UDPAddrFromAddrPort(k.local)
+	network := "ip4:" + strconv.Itoa(protocol)
+	if k.peer.Addr().Is6() {
+		network = "ip6:" + strconv.Itoa(protocol)
 	}
-	c, err := d.DialContext(ctx, network, peer)
+	d.LocalAddr = &net.IPAddr{IP: k.local.Addr().AsSlice(), Zone: k.local.Addr().Zone()}
+	c, err := d.DialContext(ctx, network, k.peer.Addr().String())
 	if err != nil {
 		return nil, openError(k, err)
 	}
@@ -61,15 +54,9 @@ func prepare(fd int, k lineKey) error {
 			return fmt.Errorf("bind to VRF %s: %w", k.vrf, err)
 		}
 	}
-	if k.encap == l2tp.EncapIP {
-		filter := controlFilter(k.peer.Addr().Is4())
-		prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-		return os.NewSyscallError("SO_ATTACH_FILTER", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
-	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return os.NewSyscallError("SO_REUSEADDR", err)
-	}
-	return os.NewSyscallError("SO_REUSEPORT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	filter := controlFilter(k.peer.Addr().Is4())
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	return os.NewSyscallError("SO_ATTACH_FILTER", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
 }
 
 // controlFilter lets packets with session id 0 through. A raw IPv4 socket sees the IP header, a raw
@@ -92,8 +79,6 @@ func controlFilter(ip4 bool) []unix.SockFilter {
 // openError says what to do about a socket that cannot be opened.
 func openError(k lineKey, err error) error {
 	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("UDP port %d of %s belongs to another program that does not share it", k.local.Port(), k.local.Addr())
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%s is no address of this host", k.local.Addr())
 	case errors.Is(err, unix.ENODEV):

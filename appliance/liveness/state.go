@@ -29,6 +29,10 @@ type Tunnel struct {
 	Version     uint8 // 2 or 3
 	Encap       l2tp.Encap
 
+	// Yields leaves the messages over UDP to any program that has the port, not only to one that has
+	// a socket for the very same peer.
+	Yields bool
+
 	Hello  time.Duration // without a message from the peer before a HELLO is sent; 0: none is
 	Retry  time.Duration // before a HELLO is sent again, doubled each time up to 8 s; 0: 1 s
 	Sends  int           // of one HELLO, before the peer is down; 0: 3

@@ -2,10 +2,10 @@ package liveness
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -14,6 +14,10 @@ import (
 
 // Config of a Watcher.
 type Config struct {
+	// Take has the control messages over UDP to a tunnel handed to Receive instead of to the kernel, or
+	// no more. It must not call the Watcher.
+	Take func(local netip.AddrPort, version uint8, tid uint32, on bool) error
+
 	OnChange func(Change) // called by Run's goroutine, one change at a time
 	Log      *slog.Logger
 }
@@ -29,9 +33,12 @@ type Watcher struct {
 	lines   map[lineKey]*line
 	closing map[lineKey]chan struct{} // closed when the socket of a line that is gone is
 	tunnels map[string]*tunnel
+	taken   map[takenKey]*tunnel
 	changes []Change // not yet told
 	told    map[string]bool
 	wait    sync.WaitGroup
+	sender  sender
+	strays  uint64 // messages over UDP to no tunnel that is watched
 	buffer  [longest]byte
 	out     []byte
 }
@@ -39,7 +46,7 @@ type Watcher struct {
 // New returns a watcher of nothing. Sockets are opened once it runs.
 func New(c Config) *Watcher {
 	return &Watcher{c: c, wake: make(chan struct{}, 1), foreign: foreign{make(chan question)}, lines: make(map[lineKey]*line), closing: make(map[lineKey]chan struct{}),
-		tunnels: make(map[string]*tunnel), told: make(map[string]bool)}
+		tunnels: make(map[string]*tunnel), taken: make(map[takenKey]*tunnel), sender: sender{sockets: make(map[senderKey]int)}, told: make(map[string]bool)}
 }
 
 // Run watches until ctx ends, then closes all sockets.
@@ -70,6 +77,12 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	w.wait.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.tunnels {
+		_ = w.take(t, false)
+	}
+	w.sender.close()
 	return nil
 }
 
@@ -82,7 +95,7 @@ func (w *Watcher) Set(t Tunnel) error {
 	if old != nil && old.Tunnel == t {
 		return nil
 	}
-	key := lineKey{local: t.Local, peer: t.Peer, vrf: t.VRF, encap: t.Encap}
+	key := lineKey{local: t.Local, peer: t.Peer, vrf: t.VRF, encap: t.Encap, yields: t.Yields}
 	if l := w.lines[key]; l != nil && l.tunnels[t.TID] != nil && l.tunnels[t.TID] != old {
 		return fmt.Errorf("watch tunnel %s: tunnel %s has the same addresses and tunnel id %d", t.Name, l.tunnels[t.TID].Name, t.TID)
 	}
@@ -110,7 +123,11 @@ func (w *Watcher) Set(t Tunnel) error {
 		w.remove(old, l)
 	}
 	w.tunnels[t.Name], l.tunnels[t.TID] = n, n
-	if l.socket == nil && l.reason != "" {
+	if l.open {
+		if err := w.take(n, true); err != nil {
+			w.refuse(n, err)
+		}
+	} else if l.reason != "" {
 		n.hello.end(now, l.reason)
 	}
 	w.step(n)
@@ -129,6 +146,9 @@ func (w *Watcher) Remove(name string) {
 // remove forgets a tunnel, and its line if that has no other and is not to be kept.
 func (w *Watcher) remove(t *tunnel, keep *line) {
 	t.timer.Stop()
+	if err := w.take(t, false); err != nil {
+		w.c.Log.Warn("control messages of a tunnel that is gone are still taken", "tunnel", t.Name, "error", err)
+	}
 	delete(w.tunnels, t.Name)
 	l := t.line
 	t.line = nil
@@ -178,35 +198,16 @@ func (w *Watcher) start(l *line) {
 	})
 }
 
-// opened begins anew with the tunnels of a line that has a socket.
+// opened begins anew with the tunnels of a line; over UDP there is no socket.
 func (w *Watcher) opened(l *line, s socket) {
-	l.socket, l.reason = s, ""
+	l.open, l.socket, l.reason = true, s, ""
 	now := time.Now()
 	for _, t := range l.tunnels {
 		t.hello.begin(now.Add(t.jitter()))
-		w.step(t)
-	}
-}
-
-// mostTold is how many reasons are logged: a thousand peers without a route are no news any more.
-// Status has each.
-const mostTold = 16
-
-// refused has the tunnels of a line without a socket unknown. The same reason is logged once.
-func (w *Watcher) refused(l *line, err error) {
-	l.reason = err.Error()
-	for _, t := range l.tunnels {
-		t.hello.end(time.Now(), l.reason)
-		w.step(t)
-		if w.told[l.reason] || len(w.told) >= mostTold {
-			continue
+		if err := w.take(t, true); err != nil {
+			w.refuse(t, err)
 		}
-		w.told[l.reason] = true
-		if errors.Is(err, errForeign) { // as it is meant to be, most likely
-			w.c.Log.Info("control messages of a tunnel are left to another program; of others no more is said", "tunnel", t.Name)
-			continue
-		}
-		w.c.Log.Warn("control messages of tunnels are not answered; it is tried again", "tunnel", t.Name, "error", err)
+		w.step(t)
 	}
 }
 
@@ -219,7 +220,7 @@ func (w *Watcher) step(t *tunnel) {
 		return
 	}
 	now := time.Now()
-	if t.line.socket != nil {
+	if t.line.open {
 		for {
 			b := w.out[:0]
 			if t.Encap == l2tp.EncapIP {
@@ -230,7 +231,7 @@ func (w *Watcher) step(t *tunnel) {
 			if !ok {
 				break
 			}
-			t.line.send(b)
+			w.send(t.line, b)
 		}
 		if due, ok := t.hello.deadline(); ok {
 			t.timer.Reset(max(time.Until(due), time.Millisecond))

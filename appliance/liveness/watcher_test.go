@@ -2,6 +2,7 @@ package liveness
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -53,12 +54,53 @@ type station struct {
 	stop func()
 	mu   sync.Mutex
 	told []string
+
+	taken map[string]bool // what Take was told
+}
+
+// listen gives the station what the steering program would: all UDP of the namespace, by a packet socket
+// on its loopback device.
+func (s *station) listen(t *testing.T, ctx context.Context) (done chan struct{}) {
+	t.Helper()
+	const all = 0x0300 // ETH_P_ALL in network order
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: lo.Index})
+	}
+	if err == nil {
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20000})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		defer unix.Close(fd)
+		for b := make([]byte, 2000); ctx.Err() == nil; {
+			n, from, err := unix.Recvfrom(fd, b, 0)
+			if l, ok := from.(*unix.SockaddrLinklayer); err == nil && ok && l.Pkttype != unix.PACKET_OUTGOING {
+				s.Receive(b[:n])
+			}
+		}
+	}()
+	return done
 }
 
 func startStation(t *testing.T) *station {
 	t.Helper()
-	s := &station{}
-	s.Watcher = New(Config{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), OnChange: func(c Change) {
+	s := &station{taken: make(map[string]bool)}
+	take := func(local netip.AddrPort, version uint8, tid uint32, on bool) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.taken[fmt.Sprint(local, version, tid)] = on
+		return nil
+	}
+	s.Watcher = New(Config{Take: take, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), OnChange: func(c Change) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.told = append(s.told, c.Tunnel+" "+c.From.String()+" "+c.Status.State.String())
@@ -71,7 +113,8 @@ func startStation(t *testing.T) *station {
 			t.Error(err)
 		}
 	}()
-	s.stop = func() { cancel(); <-done }
+	hearing := s.listen(t, ctx)
+	s.stop = func() { cancel(); <-done; <-hearing }
 	t.Cleanup(s.stop)
 	return s
 }
@@ -199,19 +242,14 @@ func TestPeerRestarts(t *testing.T) {
 	a.await(t, "t", Down)
 }
 
-// Other programs on the same UDP port.
-func TestPortIsShared(t *testing.T) {
+// Other programs have the UDP port whenever they want it, and for themselves.
+func TestPortIsFree(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	listen := func(share bool, local, peer string) net.Conn {
-		d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(local)), Control: func(_, _ string, raw syscall.RawConn) error {
-			return raw.Control(func(fd uintptr) {
-				if share {
-					_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-				}
-			})
-		}}
+	connect := func(local, peer string) net.Conn {
+		t.Helper()
+		d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(local))}
 		c, err := d.Dial("udp", peer)
 		if err != nil {
 			t.Fatal(err)
@@ -221,20 +259,18 @@ func TestPortIsShared(t *testing.T) {
 	}
 	a, b := startStation(t), startStation(t)
 
-	// One that has the port for itself is left alone, and told of.
-	owner := listen(false, "192.0.2.1:1801", "192.0.2.3:1801")
-	here, there := pair("exclusive", l2tp.EncapUDP, "192.0.2.1:1801", "192.0.2.2:1801", 1, 2, often)
+	// One came first, another comes later; both have other peers.
+	connect("192.0.2.1:1801", "192.0.2.3:1801")
+	here, there := pair("first", l2tp.EncapUDP, "192.0.2.1:1801", "192.0.2.2:1801", 1, 2, often)
 	a.set(t, here)
 	b.set(t, there)
-	awaitReason(t, a, "exclusive", "another program that does not share it")
-
-	// One that shares it keeps its own peer, we have ours.
-	other := listen(true, "192.0.2.1:1802", "192.0.2.3:1802")
-	here, there = pair("shared", l2tp.EncapUDP, "192.0.2.1:1802", "192.0.2.2:1802", 1, 2, often)
+	a.await(t, "first", Up)
+	here, there = pair("later", l2tp.EncapUDP, "192.0.2.1:1802", "192.0.2.2:1802", 1, 2, often)
 	a.set(t, here)
 	b.set(t, there)
-	a.await(t, "shared", Up)
-	third := listen(false, "192.0.2.3:1802", "192.0.2.1:1802")
+	a.await(t, "later", Up)
+	other := connect("192.0.2.1:1802", "192.0.2.3:1802")
+	third := connect("192.0.2.3:1802", "192.0.2.1:1802")
 	if _, err := third.Write([]byte("for the other program")); err != nil {
 		t.Fatal(err)
 	}
@@ -243,19 +279,46 @@ func TestPortIsShared(t *testing.T) {
 	if n, err := other.Read(got); err != nil || string(got[:n]) != "for the other program" {
 		t.Errorf("the other program read %q, %v", got[:n], err)
 	}
+	everyone, err := net.ListenPacket("udp4", ":1803")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer everyone.Close()
+	here, there = pair("everyone", l2tp.EncapUDP, "192.0.2.1:1803", "192.0.2.2:1803", 1, 2, often)
+	a.set(t, here)
+	b.set(t, there)
+	a.await(t, "everyone", Up)
+
+	// A daemon that had a tunnel made is left to answer on whatever socket it has.
+	here.TID, here.Name, here.Hello, here.Yields = 5, "daemon's", 0, true
+	a.set(t, here)
+	awaitReason(t, a, "daemon's", "created by a request")
 
 	// One that talks to the same peer is left to answer, until it goes.
-	same := listen(true, "[2001:db8::1]:1803", "[2001:db8::2]:1803")
+	same := connect("[2001:db8::1]:1803", "[2001:db8::2]:1803")
 	here, there = pair("same", l2tp.EncapUDP, "[2001:db8::1]:1803", "[2001:db8::2]:1803", 1, 2, often)
 	a.set(t, here)
 	b.set(t, there)
 	awaitReason(t, a, "same", "left to answer")
+	taken := func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.taken[fmt.Sprint(here.Local, 3, 1)]
+	}
+	if taken() {
+		t.Error("the messages of the other program are taken")
+	}
 	same.Close()
-	owner.Close()
-	a.await(t, "exclusive", Up)
 	a.Remove("same") // or it is tried again in half a minute only
 	a.set(t, here)
 	a.await(t, "same", Up)
+	if !taken() {
+		t.Error("the messages are not taken")
+	}
+	a.Remove("same")
+	if taken() {
+		t.Error("the messages of a tunnel that is gone are taken")
+	}
 
 	here, _ = pair("elsewhere", l2tp.EncapIP, "203.0.113.1:0", "192.0.2.2:0", 1, 2, often)
 	a.set(t, here)

@@ -57,6 +57,7 @@ func TestKernelsShare(t *testing.T) {
 	other4 := listen(t, host, unix.AF_INET, unix.SOCK_DGRAM, 0, &unix.SockaddrInet4{Port: 1999})
 	other6 := listen(t, host, unix.AF_INET6, unix.SOCK_DGRAM, 0, &unix.SockaddrInet6{Port: 1999, Addr: core6[0].As16()})
 
+	const another = 4711      // tunnel id, of none of ours: what comes to those is answered
 	nop := []byte{1, 1, 1, 1} // IPv4 options that do nothing
 	pad := []byte{60, 0, 1, 4, 0, 0, 0, 0}
 	for _, c := range []struct {
@@ -67,8 +68,8 @@ func TestKernelsShare(t *testing.T) {
 	}{
 		{"control message, IP", ip4, func(p *packet) { p.sid = 0 }, raw4},
 		{"control message, IP, IPv6", ip6, func(p *packet) { p.sid = 0 }, raw6},
-		{"control message, UDP", udp4, func(p *packet) { p.flags = 0xc803 }, ours4},
-		{"control message, UDP, IPv6", udp6, func(p *packet) { p.flags = 0xc803 }, ours6},
+		{"control message, UDP", udp4, func(p *packet) { p.flags, p.sid = 0xc803, another }, ours4},
+		{"control message, UDP, IPv6", udp6, func(p *packet) { p.flags, p.sid = 0xc803, another }, ours6},
 		{"IPv4 options, IP", ip4, func(p *packet) { p.options = nop }, raw4},
 		{"IPv4 options, UDP", udp4, func(p *packet) { p.options = nop }, ours4},
 		{"destination options, IPv6", ip6, func(p *packet) { p.options = pad }, raw6},
@@ -90,12 +91,23 @@ func TestKernelsShare(t *testing.T) {
 		})
 	}
 
+	t.Run("control message to a tunnel of ours", func(t *testing.T) {
+		for wire, socket := range map[*wire]*os.File{udp4: ours4, udp6: ours6} {
+			p := wire.to(bare())
+			p.flags = 0xc803
+			w.inject(t, p)
+			if n, ok := reads(socket); ok {
+				t.Errorf("%s: a socket got it, %d bytes", wire.name, n)
+			}
+		}
+	})
+
 	t.Run("fragments", func(t *testing.T) {
 		for _, c := range []struct {
 			wire   *wire
 			change func(*packet)
 			socket *os.File
-		}{{ip4, func(p *packet) { p.sid = 0 }, raw4}, {udp4, func(p *packet) { p.flags = 0xc803 }, ours4}} {
+		}{{ip4, func(p *packet) { p.sid = 0 }, raw4}, {udp4, func(p *packet) { p.flags, p.sid = 0xc803, another }, ours4}} {
 			before := portOf(t, box, "core0").Received
 			// Two halves that the kernel puts together again.
 			p := c.wire.to(bare())

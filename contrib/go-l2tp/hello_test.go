@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -51,16 +52,45 @@ func startQl2tpd(t *testing.T, c l2tp.TunnelConfig) *ql2tpd {
 	return q
 }
 
+// hearing stands in for xwire's steering program: all UDP of the namespace is handed up, and the kernel
+// does not tell the sender that nobody has the port.
+func hearing(ctx context.Context, t *testing.T, address string, receive func(packet []byte)) (done chan struct{}) {
+	t.Helper()
+	port, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := net.ListenPacket("ip4:17", "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	context.AfterFunc(ctx, func() { port.Close(); raw.Close() })
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		for b := make([]byte, 2000); ; {
+			n, _, _, _, err := raw.(*net.IPConn).ReadMsgIP(b, nil) // with the IP header
+			if err != nil {
+				return
+			}
+			receive(b[:n])
+		}
+	}()
+	return done
+}
+
 // xwire and ql2tpd ask each other whether they are there, in both versions of L2TP.
 func TestHelloWithQl2tpd(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	w := liveness.New(liveness.Config{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), OnChange: func(liveness.Change) {}})
+	take := func(netip.AddrPort, uint8, uint32, bool) error { return nil }
+	w := liveness.New(liveness.Config{Take: take, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), OnChange: func(liveness.Change) {}})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = w.Run(ctx) }()
-	defer func() { stop(); <-done }()
+	heard := hearing(ctx, t, "127.0.0.1:1701", w.Receive)
+	defer func() { stop(); <-done; <-heard }()
 	state := func(want liveness.State) func() bool {
 		return func() bool { s, _ := w.Status("t"); return s.State == want }
 	}

@@ -16,6 +16,7 @@
 
 #include "fragment.h"
 #include "frame.h"
+#include "heard.h"
 #include "local.h"
 #include "outcome.h"
 #include "port.h"
@@ -82,7 +83,7 @@ static __always_inline enum outcome over_udp(struct udphdr *udp, void *end, stru
 	__u32 len = bpf_ntohs(udp->len);
 
 	if (len >= sizeof(*udp) + sizeof(*l2tp) && flags & L2TP_T)
-		return CONTROL;
+		return is_heard(to, l2tp, flags & L2TP_VERSION, end) ? CONTROL_HEARD : CONTROL;
 	if (len < sizeof(*udp) + min)
 		return SHORT;
 	return l & LOCAL_SESSIONS ? session_outcome(l2tp, flags, end, to) : DECAP_REDIRECTED;
@@ -172,6 +173,8 @@ static __always_inline enum outcome core_outcome(const struct port *p, const str
 		o = FOREIGN_MAC;
 	else if (o == DECAP_REDIRECTED && !is_own_vlan(f))
 		o = FOREIGN_VLAN;
+	else if (o == CONTROL_HEARD && (!is_own_mac(p, eth) || !is_own_vlan(f)))
+		o = CONTROL;
 	if (g.part == FIRST)
 		remember(&g.packet, o == DECAP_REDIRECTED);
 	return o;

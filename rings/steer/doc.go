@@ -30,6 +30,12 @@
 // (Steering.AddSession); any other goes to the kernel and is counted as Unknown. The program asks
 // nothing more of messages to other addresses.
 //
+// # Control messages
+//
+// Those over UDP to a tunnel that was added (Steering.AddControl) are handed to Steering.ReadControl by
+// a ring, so that HELLOs are answered without a socket that has the tunnel's port: the kernel's L2TP or a
+// control daemon may take it at any time, and goes on getting all other messages.
+//
 // # PPPoE
 //
 // A PPPoE session's data frames are an attachment circuit's where the session was added to the port

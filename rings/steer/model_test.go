@@ -12,7 +12,7 @@ import (
 // model is the decision of steer.c written a second time, by offsets and without its maps, for
 // the port that FuzzVerdict sets up: core; untagged is nobody's; VLANs 100 and 200.20 are ours, and
 // C-VLAN 7 and S-VLAN 7 with C-VLAN 8 have devices; the addresses that end in 4 are shared, with what
-// share adds; PPPoE session 1 is ours untagged, and 2 in VLAN 300.
+// share adds; tunnel 9 is heard; PPPoE session 1 is ours untagged, and 2 in VLAN 300.
 func model(frame []byte) steerOutcome {
 	at, typ := 14, binary.BigEndian.Uint16(frame[12:])
 	var vids, tpids []uint16
@@ -37,6 +37,9 @@ func model(frame []byte) steerOutcome {
 	o := modelIP(typ, frame[at:])
 	if o == steerOutcomeDECAP_REDIRECTED && [6]byte(frame) != [6]byte(ownMAC) {
 		return steerOutcomeFOREIGN_MAC
+	}
+	if o == steerOutcomeCONTROL_HEARD && ([6]byte(frame) != [6]byte(ownMAC) || !modelDevice(tpids, vids) || len(frame)-at > 1500) {
+		return steerOutcomeCONTROL
 	}
 	if o == steerOutcomeDECAP_REDIRECTED && !modelDevice(tpids, vids) {
 		return steerOutcomeFOREIGN_VLAN
@@ -121,6 +124,9 @@ func modelTransport(proto byte, b []byte, src, dst netip.Addr) steerOutcome {
 		if shared && o == steerOutcomeDECAP_REDIRECTED {
 			o = modelShared(b[8:])
 		}
+		if dst == tunnelAddr && o == steerOutcomeCONTROL && modelHeard(b[8:]) {
+			o = steerOutcomeCONTROL_HEARD
+		}
 	}
 	return o
 }
@@ -145,6 +151,17 @@ func modelShared(b []byte) steerOutcome {
 		return steerOutcomeUNKNOWN_SESSION
 	}
 	return steerOutcomeDECAP_REDIRECTED
+}
+
+// modelHeard is for a control message: those to tunnel 9 are heard.
+func modelHeard(b []byte) bool {
+	switch {
+	case len(b) < 8:
+		return false
+	case b[1]&0xf == 2:
+		return binary.BigEndian.Uint16(b[4:]) == 9
+	}
+	return b[1]&0xf == 3 && binary.BigEndian.Uint32(b[4:]) == 9
 }
 
 func modelSession(b []byte) steerOutcome {
@@ -181,6 +198,7 @@ func modelUDP(b []byte) steerOutcome {
 // FuzzVerdict holds the program in the kernel against the model: same action, same counter.
 func FuzzVerdict(f *testing.F) {
 	for _, frame := range [][]byte{
+		overUDP(hello(3, 0, 9)), overUDP(hello(2, 9, 0)), overUDP(hello(3, 0, 8)),
 		arp, overIP(ownMAC), overIP(otherMAC), overUDP(dataV3), overUDP(controlV3), overUDP(dataV2), overUDP(nil),
 		arpIn(tag(0x8100, 100)), arpIn(tag(0x88a8, 200), tag(0x8100, 20)), overIP(ownMAC, tag(0x9100, 7), tag(0x8100, 8)),
 		overIP(ownMAC, tag(0x88a8, 7), tag(0x8100, 8)), overIP(ownMAC, tag(0x8100, 7)), overIP(ownMAC, tag(0x8100, 0), tag(0x8100, 7)),
@@ -201,6 +219,7 @@ func FuzzVerdict(f *testing.F) {
 	b := newBench(f)
 	b.core(f)
 	b.share(f)
+	b.hear(f)
 	b.vlan(f, b.p.AddVLAN, 100, AnyVLAN)
 	b.vlan(f, b.p.AddVLAN, 200, 20)
 	b.devices(f, Stack{{0x8100, 7}}, Stack{{0x88a8, 7}, {0x8100, 8}})
@@ -224,6 +243,12 @@ func FuzzVerdict(f *testing.F) {
 			}
 		}
 		wantAction := uint32(xdpPass)
+		if want == steerOutcomeCONTROL_HEARD {
+			wantAction = xdpDrop
+			if _, err := b.s.ReadControl(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if want == steerOutcomeENCAP_REDIRECTED || want == steerOutcomeDECAP_REDIRECTED {
 			wantAction = xdpRedirect
 		}

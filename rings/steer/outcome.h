@@ -23,6 +23,7 @@ enum outcome {
 	OPTIONS_SEEN,      /* IPv4 options or IPv6 extension headers: to the kernel */
 	FOREIGN_MAC,       /* data message or PPPoE session, but not to a MAC of this port: to the kernel */
 	FOREIGN_VLAN,      /* data message, but in a VLAN without a device here: to the kernel */
+	CONTROL_HEARD,     /* control message of a tunnel whose HELLOs we answer: handed up */
 	UNKNOWN_SESSION,   /* data message of no session of ours, to an address we share: to the kernel */
 	OUTCOMES,
 };

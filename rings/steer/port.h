@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The port that a frame came in by: what to do with its frames, and its sockets. All maps of
- * the program but locals and known exist once for each port.
+ * the program but locals, known, controls and heards exist once for each port.
  */
 #ifndef XWIRE_STEER_PORT_H
 #define XWIRE_STEER_PORT_H

@@ -69,7 +69,7 @@ func (s *Steering) load(cfg AttachConfig) (*Program, error) {
 	}
 	p := &Program{cfg: cfg, macs: counted[steerMac]{}, vlans: newVLANs(), pppoes: counted[steerPppoe]{}, devices: make(map[Stack]bool)}
 	err = spec.LoadAndAssign(&p.objs, &ebpf.CollectionOptions{
-		MapReplacements: map[string]*ebpf.Map{steerMapLocals: s.locals, steerMapKnown: s.known},
+		MapReplacements: map[string]*ebpf.Map{steerMapLocals: s.locals, steerMapKnown: s.known, steerMapControls: s.controls, steerMapHeards: s.ring},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load the steering program for %s: %w", cfg.Name, err)

@@ -8,6 +8,7 @@ type Stats struct {
 	EncapRedirected uint64 // of an attachment circuit, to a socket
 	DecapRedirected uint64 // L2TP data messages to us, to a socket
 	L2CPDropped     uint64 // dropped because of L2CPDrop
+	Heard           uint64 // control messages to tunnels that were added by AddControl, handed up
 
 	// To the kernel:
 	NoSocket    uint64 // ours, but no socket on the RX queue they came by
@@ -54,6 +55,7 @@ func (p *Program) Stats() (Stats, error) {
 		EncapRedirected: n[steerOutcomeENCAP_REDIRECTED],
 		DecapRedirected: n[steerOutcomeDECAP_REDIRECTED],
 		L2CPDropped:     n[steerOutcomeL2CP_DROPPED],
+		Heard:           n[steerOutcomeCONTROL_HEARD],
 		NoSocket:        n[steerOutcomeNO_SOCKET],
 		L2CPHost:        n[steerOutcomeL2CP_HOST],
 		Control:         n[steerOutcomeCONTROL],

@@ -11,7 +11,8 @@
 //   2. is the port a core port, and this an L2TP data message to one of our tunnels (where we share
 //      its address with the kernel's L2TP: of a session that we know), in a VLAN that the kernel
 //      would take it from?
-//   3. otherwise it is the kernel's.
+//   3. is it, there, a control message of a tunnel whose HELLOs we answer? It is handed up by a ring;
+//   4. otherwise it is the kernel's.
 //
 // Every helper used is free of the GPL, so the licence is the project's own. Tags that a driver
 // strips into metadata are not looked at: the appliance switches stripping off.
@@ -24,6 +25,7 @@
 #include "access.h"
 #include "core.h"
 #include "frame.h"
+#include "heard.h"
 #include "outcome.h"
 #include "port.h"
 #include "pppoe.h"
@@ -43,7 +45,7 @@ static __always_inline enum outcome decide(const struct port *p, struct frame *f
 }
 
 /* XDP_PASS is what the redirect falls back to where the queue has no socket. */
-static __always_inline enum xdp_action act(struct xdp_md *ctx, enum outcome *o)
+static __always_inline enum xdp_action act(struct xdp_md *ctx, const struct frame *f, enum outcome *o)
 {
 	enum xdp_action action = XDP_PASS;
 
@@ -56,6 +58,12 @@ static __always_inline enum xdp_action act(struct xdp_md *ctx, enum outcome *o)
 		break;
 	case L2CP_DROPPED:
 		action = XDP_DROP;
+		break;
+	case CONTROL_HEARD:
+		if (hear(ctx, f))
+			action = XDP_DROP;
+		else
+			*o = CONTROL;
 		break;
 	default:
 		break;
@@ -74,7 +82,7 @@ int xwire_steer(struct xdp_md *ctx)
 	if (!p || (void *)(eth + 1) > f.end)
 		return XDP_PASS;
 	enum outcome o = decide(p, &f, eth);
-	enum xdp_action action = act(ctx, &o);
+	enum xdp_action action = act(ctx, &f, &o);
 	__u64 *count = bpf_map_lookup_elem(&stats, &o);
 	if (count)
 		(*count)++;

@@ -13,6 +13,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type steerControl struct {
+	_       structs.HostLayout
+	To      steerLocal
+	Version uint32
+	Tunnel  uint32
+}
+
 type steerEncap uint32
 
 const (
@@ -57,8 +64,9 @@ const (
 	steerOutcomeOPTIONS_SEEN     steerOutcome = 9
 	steerOutcomeFOREIGN_MAC      steerOutcome = 10
 	steerOutcomeFOREIGN_VLAN     steerOutcome = 11
-	steerOutcomeUNKNOWN_SESSION  steerOutcome = 12
-	steerOutcomeOUTCOMES         steerOutcome = 13
+	steerOutcomeCONTROL_HEARD    steerOutcome = 12
+	steerOutcomeUNKNOWN_SESSION  steerOutcome = 13
+	steerOutcomeOUTCOMES         steerOutcome = 14
 )
 
 type steerPacket struct {
@@ -121,7 +129,9 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	steerMapControls    = "controls"
 	steerMapDevices     = "devices"
+	steerMapHeards      = "heards"
 	steerMapKnown       = "known"
 	steerMapLocals      = "locals"
 	steerMapMacs        = "macs"
@@ -184,7 +194,9 @@ type steerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type steerMapSpecs struct {
+	Controls *ebpf.MapSpec `ebpf:"controls"`
 	Devices  *ebpf.MapSpec `ebpf:"devices"`
+	Heards   *ebpf.MapSpec `ebpf:"heards"`
 	Known    *ebpf.MapSpec `ebpf:"known"`
 	Locals   *ebpf.MapSpec `ebpf:"locals"`
 	Macs     *ebpf.MapSpec `ebpf:"macs"`
@@ -223,7 +235,9 @@ func (o *steerObjects) Close() error {
 //
 // It can be passed to loadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type steerMaps struct {
+	Controls *ebpf.Map `ebpf:"controls"`
 	Devices  *ebpf.Map `ebpf:"devices"`
+	Heards   *ebpf.Map `ebpf:"heards"`
 	Known    *ebpf.Map `ebpf:"known"`
 	Locals   *ebpf.Map `ebpf:"locals"`
 	Macs     *ebpf.Map `ebpf:"macs"`
@@ -238,7 +252,9 @@ type steerMaps struct {
 
 func (m *steerMaps) Close() error {
 	return _SteerClose(
+		m.Controls,
 		m.Devices,
+		m.Heards,
 		m.Known,
 		m.Locals,
 		m.Macs,

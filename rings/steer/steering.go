@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
 )
 
 // LoadConfig sizes the shared maps.
@@ -16,12 +17,16 @@ type LoadConfig struct {
 // Steering is what the programs of all ports share: the local tunnel addresses, and the sessions of
 // those that are shared with the kernel. Its methods may be called from any goroutine.
 type Steering struct {
-	locals, known *ebpf.Map // known holds sessions
+	locals, known  *ebpf.Map // known holds sessions
+	controls, ring *ebpf.Map
+	heards         *ringbuf.Reader // of ring
+	record         ringbuf.Record  // of ReadControl
 
 	mu       sync.Mutex
 	sessions *ebpf.Map
 	used     counted[steerLocal]
 	shared   counted[steerLocal] // of those used
+	heard    counted[steerControl]
 }
 
 // Load makes the shared maps. It attaches nothing.
@@ -30,7 +35,7 @@ func Load(cfg LoadConfig) (*Steering, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the steering program: %w", err)
 	}
-	s := &Steering{used: counted[steerLocal]{}, shared: counted[steerLocal]{}}
+	s := &Steering{used: counted[steerLocal]{}, shared: counted[steerLocal]{}, heard: counted[steerControl]{}}
 	if s.locals, err = ebpf.NewMap(spec.Maps[steerMapLocals]); err != nil {
 		return nil, fmt.Errorf("make map %s: %w", steerMapLocals, err)
 	}
@@ -44,12 +49,25 @@ func Load(cfg LoadConfig) (*Steering, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make map %s: %w", steerMapKnown, err), s.Close())
 	}
+	if s.controls, err = ebpf.NewMap(spec.Maps[steerMapControls]); err == nil {
+		if s.ring, err = ebpf.NewMap(spec.Maps[steerMapHeards]); err == nil {
+			s.heards, err = ringbuf.NewReader(s.ring)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make the ring of control messages: %w", err), s.Close())
+	}
 	return s, nil
 }
 
-// Close lets go of the shared maps. Programs still attached keep them until they are closed too.
+// Close lets go of the shared maps, and ends ReadControl. Programs still attached keep them until they
+// are closed too.
 func (s *Steering) Close() error {
-	return errors.Join(s.locals.Close(), s.known.Close(), s.sessions.Close())
+	var err error
+	if s.heards != nil {
+		err = s.heards.Close()
+	}
+	return errors.Join(err, s.locals.Close(), s.known.Close(), s.sessions.Close(), s.controls.Close(), s.ring.Close())
 }
 
 // AddLocal makes data messages to an address ours, on every core port.

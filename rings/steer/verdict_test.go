@@ -130,6 +130,7 @@ var (
 	isEncap       = Stats{EncapRedirected: 1}
 	isDecap       = Stats{DecapRedirected: 1}
 	isControl     = Stats{Control: 1}
+	isHeard       = Stats{Heard: 1}
 	isShort       = Stats{Short: 1}
 	isFragment    = Stats{Fragments: 1}
 	isOptions     = Stats{Options: 1}
@@ -209,7 +210,7 @@ func (b bench) verdicts(t *testing.T, cases []verdict) {
 
 func (s Stats) sub(o Stats) Stats {
 	return Stats{
-		s.EncapRedirected - o.EncapRedirected, s.DecapRedirected - o.DecapRedirected, s.L2CPDropped - o.L2CPDropped,
+		s.EncapRedirected - o.EncapRedirected, s.DecapRedirected - o.DecapRedirected, s.L2CPDropped - o.L2CPDropped, s.Heard - o.Heard,
 		s.NoSocket - o.NoSocket, s.L2CPHost - o.L2CPHost, s.Control - o.Control, s.Short - o.Short,
 		s.Fragments - o.Fragments, s.Options - o.Options, s.ForeignMAC - o.ForeignMAC, s.ForeignVLAN - o.ForeignVLAN,
 		s.Unknown - o.Unknown, s.Other - o.Other,
