@@ -147,7 +147,9 @@ func (w *world) body() (b []byte) {
 			b = append(b, byte(rng.Uint32()))
 		}
 	}
-	switch rng.IntN(6) {
+	switch rng.IntN(7) {
+	case 6: // TCP that announces an MSS of 1460
+		b = tcpFrame(rng.IntN(2) == 0, 0, 2, 2, 4, 1460>>8, 1460&255)[12:]
 	case 0:
 		b = []byte{8, 0, 0x45}
 		random(19 + rng.IntN(20))

@@ -169,6 +169,12 @@ func FuzzSequence(f *testing.F) {
 	f.Add(uint8(0x13), []byte{5, 0, 0, 0, 1, 1, 1, 254, 0, 0, 3, 200, 4, 255, 1, 1, 0, 0})
 	f.Add(uint8(0x0e), []byte{0, 0, 2, 0, 2, 0, 0, 0})
 	f.Add(uint8(0x11), slices.Repeat([]byte{0, 0, 1, 1}, 100))
+	restart := slices.Concat([]byte{0, 0, 1, 100, 1, 2, 4, 0}, make([]byte, 12), []byte{3, 200})
+	far := slices.Concat([]byte{0, 0, 6, 125, 6, 134}, make([]byte, 12)) // what waits is old when the peer has begun anew
+	for _, how := range []uint8{0, 1, 0x10, 0x11, 0x40} {
+		f.Add(how, restart)
+		f.Add(how, far)
+	}
 	f.Fuzz(func(t *testing.T, how uint8, script []byte) {
 		if len(script) > 2*rigChunks {
 			return
@@ -207,7 +213,7 @@ func FuzzSequence(f *testing.F) {
 		next, given := int64(0), 0
 		for i := 0; i+1 < len(script); i += 2 {
 			n, much := int64(-1), script[i+1]
-			switch script[i] % 6 {
+			switch script[i] % 7 {
 			case 0: // in turn
 				n, next = next, next+1
 			case 1: // near it
@@ -231,12 +237,16 @@ func FuzzSequence(f *testing.F) {
 			case 5: // before the end of the numbers
 				n = mask - int64(much)
 				next = n + 1
+			case 6: // far from it
+				if n = next + int64(int8(much))*(mask+1)/256; n < next {
+					next = n + 1
+				}
 			}
 			frame := numberedV2
 			if mask == numberMask {
 				frame = func(t testing.TB, n int64, mark int) []byte { return numbered(t, int(n), mark) }
 			}
-			if n >= 0 || script[i]%6 != 2 {
+			if script[i]%7 != 2 {
 				n &= mask
 			}
 			next &= mask

@@ -4,7 +4,9 @@ import "encoding/binary"
 
 // pppFrame makes a PPP frame as a peer may send it in L2TP.
 func (w *world) pppFrame() (b []byte) {
-	switch w.rng.IntN(4) {
+	switch w.rng.IntN(5) {
+	case 4:
+		return join([]byte{0xff, 3, 0, 0x21}, tcpFrame(false, 0, 2, 2, 4, 1460>>8, 1460&255)[14:])
 	case 0:
 		b = []byte{0xff, 3, 0, 0x21, 0x45, byte(w.rng.Uint32())}
 	case 1:
