@@ -129,7 +129,8 @@ func TestPPPoE(t *testing.T) {
 	}
 }
 
-// TestSwitchPPP carries PPP from L2TPv2 to L2TPv3 through a box without an attachment circuit.
+// TestSwitchPPP carries PPP between L2TPv2 and L2TPv3, UDP and IP, IPv4 and IPv6, through a box without an
+// attachment circuit.
 func TestSwitchPPP(t *testing.T) {
 	w := pair(t, shape{})
 	box := w.start(t, 0, corePort+lacTunnel(0, "version = \"l2tpv2\"\n", false)+`[tunnel.t.session.s]
@@ -146,13 +147,34 @@ attach = "t/s"
 	core, err := w.hosts[1].Capture("core0")
 	must(t, err)
 	defer core.Close()
-	far := packet{src: core6[1], dst: core6[0], sid: 300, sublayer: "00000000", inner: join([]byte{0xff, 3}, pppFrame(100, 1))}
-	w.inject(t, far)
-	if !holds(core, func(b []byte) bool { return bytes.HasSuffix(b, join([]byte{0, 2, 0, 22, 0, 33}, far.inner)) }) {
-		t.Error("not in L2TPv2")
+	far := packet{src: core6[1], dst: core6[0], sid: 300, sublayer: "00000000"}
+	near := packet{src: core4[1], dst: core4[0], srcPort: 1701, dstPort: 1701, flags: 0x4002, sid: 11<<16 | 44}
+	sizes := []int{0, 1, 38, 39, 500, 1400}
+	for i, size := range sizes {
+		for _, c := range []struct {
+			name   string
+			sent   packet
+			ppp    byte
+			header []byte // that it leaves with
+		}{
+			{"v3 to v2", far, 0x11, []byte{0, 2, 0, 22, 0, 33}},
+			{"v2 to v3", near, 0x22, []byte{0, 0, 1, 0x90, 0, 0, 0, 0}},
+		} {
+			ppp := pppFrame(size, c.ppp+byte(i))
+			c.sent.inner = ppp // without address and control, which are put before it
+			if i%2 == 0 {
+				c.sent.inner = join([]byte{0xff, 3}, ppp)
+			}
+			w.inject(t, c.sent)
+			if !holds(core, func(b []byte) bool { return bytes.HasSuffix(b, join(c.header, []byte{0xff, 3}, ppp)) }) {
+				t.Errorf("%s, %d bytes: not on the wire", c.name, size)
+			}
+		}
 	}
-	if s := sessionOf(t, box, "t/s"); s.State != "up" || s.TxPackets != 1 || s.Switched != "far/s" {
-		t.Errorf("%+v", s)
+	for name, other := range map[string]string{"t/s": "far/s", "far/s": "t/s"} {
+		if s, n := sessionOf(t, box, name), uint64(len(sizes)); s.State != "up" || s.TxPackets != n || s.RxPackets != n || s.RxErrors+s.TxErrors != 0 || s.Switched != other {
+			t.Errorf("%s: %+v", name, s)
+		}
 	}
 }
 

@@ -4,10 +4,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"xwire/appliance/api"
+	"xwire/bench/lab"
 )
 
 // TestSequence sends packets with chosen numbers, "-" for none, and reads at the customer's what was
@@ -144,5 +147,34 @@ func TestSequenceFollowsThePeer(t *testing.T) {
 	})
 	if got := words(); got[0] != s|3 {
 		t.Errorf("sent sublayer %08x, want %08x", got[0], s|3)
+	}
+}
+
+// TestNumbersOfSeveralQueues has many connections of one session come by four queues, which are four
+// workers', at either end, with a core of four queues between: numbers arrive in order, none twice.
+func TestNumbersOfSeveralQueues(t *testing.T) {
+	w := pair(t, shape{Queues: 4})
+	x := &wire{name: "x", sid: [2]uint32{1, 2}, sublayer: "default", vlan: [2]string{"all", "all"}, ofSession: "seqnum = true\n"}
+	cpu := runtime.NumCPU() - 1
+	head := fmt.Sprintf("[appliance]\ncpus = [%d, %d, %d, %d]\n", cpu, cpu, cpu, cpu)
+	for i := range w.boxes {
+		w.start(t, i, head+config(i, x))
+	}
+	var transfers sync.WaitGroup
+	for i := range 8 {
+		transfers.Go(func() {
+			r, err := lab.Transfer(t.Context(), w.sites[i%2], w.sites[1-i%2], siteAddr[1-i%2], lab.TransferConfig{Bytes: 1 << 20, Seed: uint64(i)})
+			if err != nil || !r.Whole() {
+				t.Errorf("transfer %d: %+v, %v", i, r, err)
+			}
+		})
+	}
+	transfers.Wait()
+	for _, box := range w.boxes {
+		balanced(t, box)
+		s := sessionOf(t, box, x.session())
+		if s.RxOOSPackets+s.RxSeqDiscards+s.RxErrors+s.SeqResyncs != 0 || s.RxPackets < 1000 || uint64(*s.NS) != s.TxPackets {
+			t.Errorf("%+v, ns %d", s.Statistics, *s.NS)
+		}
 	}
 }
