@@ -15,6 +15,40 @@ import (
 // of 2048 bytes behind its 256 bytes of headroom, in every driver's zero-copy mode too.
 const wideMTU = 1700
 
+// jumboMTU is the largest MTU for which each frame comes in one buffer of every driver: some give an XDP
+// program 3 KiB. Above it, frames may have several.
+const jumboMTU = 3000
+
+// long tells whether frames of the port's interface may be longer than a chunk.
+func (p *port) long(mtu int) bool { return mtu > jumboMTU && !p.trunk }
+
+// jumbo tells whether a port is to have frames longer than a chunk: not if the arena was made when no port had
+// such ones, and has no room for them.
+func (a *Appliance) jumbo(p *port) bool {
+	_, spans := a.arena.Spans()
+	return p.long(p.opened.info.MTU) && spans > 0
+}
+
+// frameRoom is what a frame has beyond its MTU: the Ethernet header and two tags.
+const frameRoom = 14 + 2*4
+
+// tellLength says which frames of an open port's MTU it cannot have, and why.
+func (a *Appliance) tellLength(p *port) {
+	o := p.opened
+	if p.trunk || o.info.MTU+frameRoom <= o.rings.Longest() {
+		return
+	}
+	why := "more than any frame may have"
+	switch _, spans := a.arena.Spans(); {
+	case o.rings.Jumbo():
+	case spans == 0:
+		why = "memory for jumbo frames is made at start only, if a port has a large MTU then: restart xwire"
+	default:
+		why = "the kernel (before 6.6), or the driver in zero-copy mode, has no frames of several buffers"
+	}
+	a.warnOnce(p, fmt.Sprintf("MTU %d is too large: frames above %d bytes are dropped", o.info.MTU, o.rings.Longest()), "reason", why)
+}
+
 // wholeKiB tells of drivers that round a receive buffer down to whole KiB: behind the headroom a
 // chunk of 2048 bytes leaves them 1024, and a longer frame would come as two descriptors, torn.
 func wholeKiB(driver string) bool {
@@ -79,9 +113,10 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 	a.mu.Lock()
 	for _, p := range a.ports {
 		// NICs have a queue for each CPU unless told otherwise.
-		queues := min(runtime.NumCPU(), lateQueues)
+		queues, long := min(runtime.NumCPU(), lateQueues), false
 		if info, err := a.host.Info(p.Interface); err == nil {
 			queues = max(info.RxQueues, 1)
+			long = p.long(info.MTU)
 			if info.MTU > wideMTU || wholeKiB(info.Driver) && p.mayZeroCopy() {
 				chunk = 4096
 			}
@@ -90,14 +125,21 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 			queues = len(p.Queues)
 		}
 		sizing.Queues = append(sizing.Queues, make([]uint32, queues)...)
+		if long {
+			sizing.Jumbo += queues
+		}
 	}
 	a.mu.Unlock()
-	a.table.Reassemble(chunk)
-	a.arena, err = rings.NewArena(rings.ArenaConfig{ChunkSize: chunk, Chunks: sizing.Chunks(), HugePages: true})
+	a.arena, err = rings.NewArena(rings.ArenaConfig{ChunkSize: chunk, Chunks: sizing.Chunks(), Spans: sizing.Spans(), HugePages: true})
 	if err != nil {
 		return fmt.Errorf("make arena of %d frames: %w", sizing.Chunks(), err)
 	}
-	a.taps = capture.NewHub(len(a.workers), chunk)
+	layout := pw.Layout{Chunk: chunk}
+	if from, n := a.arena.Spans(); n > 0 {
+		layout.Spans, layout.Span = from, rings.SpanSize
+	}
+	a.table.Reassemble(layout)
+	a.taps = capture.NewHub(len(a.workers), layout)
 	workers := make([]rings.WorkerConfig, len(a.workers))
 	for i, cpu := range a.workers {
 		workers[i] = rings.WorkerConfig{CPU: cpu, Handler: a.taps.Tap(i, a.table.Forwarder(i))}

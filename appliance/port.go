@@ -166,7 +166,7 @@ func (a *Appliance) openPorts(now time.Time) {
 		p.reason, p.told, p.warned, p.pause = "", "", nil, 0
 		a.unsettled.all = true
 		a.log.Info("port open", "port", p.Name, "interface", p.Interface, "mode", p.opened.rings.Mode().String(),
-			"driver", p.opened.info.Driver, "queues", len(p.opened.rings.Sockets()))
+			"driver", p.opened.info.Driver, "queues", len(p.opened.rings.Sockets()), "max_frame", p.opened.rings.Longest(), "multi_buffer", p.opened.rings.Jumbo())
 	}
 	a.tellPorts()
 }
@@ -223,9 +223,11 @@ func (a *Appliance) takeInterface(p *port) (err error) {
 	}
 	if o.rings, err = a.fabric.AddPort(rings.PortConfig{
 		Index: p.index, Name: p.Name, Interface: p.Interface, Queues: p.Queues, Mode: mode, Spread: p.Spread == config.SpreadAuto, BusyPoll: p.BusyPoll,
+		Jumbo: a.jumbo(p),
 	}); err != nil {
 		return fmt.Errorf("open queues of %s: %w", p.Interface, err)
 	}
+	a.tellLength(p)
 	a.table.SetPort(p.index, p.spec())
 	for _, s := range o.rings.Sockets() {
 		if err = o.program.Register(s.Queue, s.FD); err != nil {
@@ -239,7 +241,7 @@ func (a *Appliance) takeInterface(p *port) (err error) {
 // configuration leaves the choice, in the generic path.
 func (a *Appliance) attachProgram(p *port) (err error) {
 	o := p.opened
-	at := steer.AttachConfig{Ifindex: o.info.Ifindex, Name: p.Interface, Native: p.Mode != config.ModeSKB, Queues: uint32(max(o.info.RxQueues, 1))}
+	at := steer.AttachConfig{Ifindex: o.info.Ifindex, Name: p.Interface, Native: p.Mode != config.ModeSKB, Queues: uint32(max(o.info.RxQueues, 1)), Jumbo: a.jumbo(p)}
 	o.program, err = a.steering.Attach(at)
 	if err != nil && at.Native && p.Mode == config.ModeAuto && genericMayHelp(err) {
 		a.warnOnce(p, "driver takes no native XDP program, falling back to skb mode", "error", err)

@@ -249,7 +249,7 @@ func (a *Appliance) Ports() []api.Port {
 			if o.down {
 				v.State = "down"
 			}
-			v.Mode, v.Held = o.rings.Mode().String(), s.Held
+			v.Mode, v.Held, v.MaxFrame, v.MultiBuffer = o.rings.Mode().String(), s.Held, s.Longest, s.Jumbo
 			for _, q := range s.Queues {
 				v.Queues = append(v.Queues, api.Queue{
 					Queue: q.Queue, Worker: q.Worker,

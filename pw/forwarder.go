@@ -53,6 +53,7 @@ type Forwarder struct {
 	due     int64 // when the first of them is to be released; 0: none is held
 	marks   marks // of the frame that is encapsulated, if its session has a Marking
 
+	layout     Layout
 	reassembly *reassembly // nil: outer fragments are dropped
 	gathering  []*pieces   // those that hold a frame, the first due first
 

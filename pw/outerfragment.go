@@ -41,7 +41,8 @@ func (f *Forwarder) Spares() int { return len(f.spare) }
 func (f *Forwarder) Supply(free []uint64) { f.spare = append(f.spare, free...) }
 
 // fragment cuts the packet that fr is, whose IP header is hlen bytes behind its start, into fragments
-// of at most mtu bytes. The first stays where it is, so that it leaves in the frame's place. False
+// of at most mtu bytes. The first stays where it is, so that it leaves in the frame's place, and may be
+// longer than the others, which lie in spares. False
 // means that there are not enough spares, or that a fragment would have no room for data.
 func (f *Forwarder) fragment(mem []byte, fr *Frame, ip6 bool, hlen, mtu uint32) bool {
 	ipLen, extra := uint32(l2tp.IPv4Len), uint32(0)
@@ -52,16 +53,17 @@ func (f *Forwarder) fragment(mem []byte, fr *Frame, ip6 bool, hlen, mtu uint32) 
 		return false
 	}
 	data := fr.Len - hlen - ipLen
-	size := (mtu - ipLen - extra) &^ 7
-	tails := int((data - 1) / size)
-	if tails > len(f.spare) || hlen+mtu > fragmentRoom {
+	first := (mtu - ipLen - extra) &^ 7
+	size := (min(mtu, fragmentRoom-hlen) - ipLen - extra) &^ 7
+	tails := int((data - first + size - 1) / size)
+	if tails > len(f.spare) {
 		return false
 	}
 	f.fragID += uint32(f.ipIDStep)
 	hdr := mem[fr.Addr : fr.Addr+uint64(hlen+ipLen) : fr.Addr+uint64(hlen+ipLen)]
 	body := mem[fr.Addr+uint64(hlen+ipLen) : fr.Addr+uint64(fr.Len)]
 	head := fr.Addr - uint64(extra)
-	for at := size; at < data; at += size {
+	for at := first; at < data; at += size {
 		n := min(size, data-at)
 		addr := f.spare[len(f.spare)-1]
 		f.spare = f.spare[:len(f.spare)-1]
@@ -76,8 +78,8 @@ func (f *Forwarder) fragment(mem []byte, fr *Frame, ip6 bool, hlen, mtu uint32) 
 	if ip6 {
 		copy(mem[head:], hdr)
 	}
-	fr.Addr, fr.Len = head, hlen+ipLen+extra+size
-	f.cut(mem[head+uint64(hlen):head+uint64(fr.Len)], ip6, 0, size, true)
+	fr.Addr, fr.Len = head, hlen+ipLen+extra+first
+	f.cut(mem[head+uint64(hlen):head+uint64(fr.Len)], ip6, 0, first, true)
 	return true
 }
 

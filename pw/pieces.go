@@ -110,7 +110,7 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 		f.leave(fr)
 	} else {
 		end := p.frame.Addr + uint64(p.frame.Len)
-		if !p.held || p.frame.Addr&^(f.chunk()-1) != (end+uint64(fr.Len)-1)&^(f.chunk()-1) {
+		if !p.held || end+uint64(fr.Len) > f.layout.End(p.frame.Addr) {
 			if p.held {
 				f.scatter(p)
 			}
@@ -172,12 +172,4 @@ func (f *Forwarder) expirePieces(now int64) {
 	for len(f.gathering) > 0 && f.gathering[0].due <= now {
 		f.scatter(f.gathering[0])
 	}
-}
-
-// chunk is the size of the memory's chunks, as far as it was told: a power of two.
-func (f *Forwarder) chunk() uint64 {
-	if f.reassembly == nil {
-		return minChunk
-	}
-	return f.reassembly.chunk
 }

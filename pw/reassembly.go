@@ -50,7 +50,7 @@ type fragment struct {
 // span is a range of a packet's data.
 type span struct{ from, to uint32 }
 
-// partial is a packet of which fragments are missing. The chunk of the first one takes the data of all.
+// partial is a packet of which fragments are missing. The room of the first one takes the data of all.
 type partial struct {
 	key   packetKey
 	due   int64 // when it is given up
@@ -67,7 +67,6 @@ type partial struct {
 
 // reassembly puts one worker's fragments together.
 type reassembly struct {
-	chunk    uint64 // bytes, a power of two
 	held     int
 	due      int64 // not after the first partial's; 0: none
 	partials [partialSets][partialWays]partial
@@ -75,12 +74,13 @@ type reassembly struct {
 	head     [256]byte // of a first fragment, made a packet of its own
 }
 
-// Reassemble has outer fragments put together in the first one's chunk: a packet of which the chunk, of
-// so many bytes, has no room is dropped, and so is one whose first fragment does not come first. Without
+// Reassemble has outer fragments put together where the first one lies: a packet for which there is no room
+// is dropped, and so is one whose first fragment does not come first. Without
 // Reassemble all fragments are dropped. It is called before the first Process.
-func (t *Table) Reassemble(chunk int) {
+func (t *Table) Reassemble(l Layout) {
 	for _, f := range t.workers {
-		f.reassembly = &reassembly{chunk: uint64(chunk)}
+		f.reassembly = &reassembly{}
+		f.layout = l
 	}
 }
 
@@ -174,7 +174,7 @@ func (f *Forwarder) reassemble(mem []byte, fr *Frame, l *lookup, now int64) bool
 	if known, ok := p.add(&g); known {
 		f.merged(fr) // a second copy
 		return false
-	} else if !ok || p.frame.Addr%r.chunk+uint64(p.body+g.at+g.n) > r.chunk {
+	} else if !ok || p.frame.Addr+uint64(p.body+g.at+g.n) > f.layout.End(p.frame.Addr) {
 		f.drop(fr, DropReassembly)
 		f.giveUp(p, DropReassembly)
 		return false

@@ -27,7 +27,7 @@ func fragmentsOf(t testing.TB, near *rig, frame []byte) (fragments [][]byte) {
 // reassembler is a far end that puts fragments together.
 func reassembler(t testing.TB, tun TunnelSpec, mtu int) (near, far *rig) {
 	near, far = sizeBox(t, tun, mtu, OversizeFragment)
-	far.table.Reassemble(minChunk)
+	far.table.Reassemble(Layout{Chunk: minChunk})
 	return near, far
 }
 

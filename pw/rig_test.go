@@ -23,17 +23,21 @@ func newRig(t testing.TB, table *Table) *rig {
 	return &rig{t: t, mem: make([]byte, rigChunks*minChunk), table: table, out: make([]Frame, 0, rigChunks)}
 }
 
-// put writes a frame into chunk i with room before it.
+// put writes a frame into chunk i with room before it, or into span i if it is too long and there are spans.
 func (r *rig) put(i int, port uint16, room int, frame []byte) Frame {
-	if room+len(frame) > minChunk {
-		r.t.Fatalf("frame of %d bytes behind %d does not fit a chunk", len(frame), room)
+	at, size := i*minChunk, minChunk
+	if l := r.table.Forwarder(0).layout; room+len(frame) > minChunk && l.Span > 0 {
+		at, size = int(l.Spans)+i*l.Span, l.Span
 	}
-	chunk := r.mem[i*minChunk : (i+1)*minChunk]
+	if room+len(frame) > size {
+		r.t.Fatalf("frame of %d bytes behind %d does not fit %d bytes", len(frame), room, size)
+	}
+	chunk := r.mem[at : at+size]
 	for j := range chunk {
 		chunk[j] = 0xa5
 	}
 	copy(chunk[room:], frame)
-	return Frame{Addr: uint64(i*minChunk + room), Len: uint32(len(frame)), In: port, Out: 77}
+	return Frame{Addr: uint64(at + room), Len: uint32(len(frame)), In: port, Out: 77}
 }
 
 // one sends a single frame through worker 0.
@@ -48,8 +52,8 @@ func (r *rig) one(port uint16, frame []byte) (out uint16, bytes []byte) {
 }
 
 func (r *rig) bytes(f Frame) []byte {
-	if f.Addr/minChunk != (f.Addr+uint64(f.Len)-1)/minChunk {
-		r.t.Fatalf("frame %+v leaves its chunk", f)
+	if l := r.table.Forwarder(0).layout; f.Addr+uint64(f.Len) > l.End(f.Addr) {
+		r.t.Fatalf("frame %+v leaves its room", f)
 	}
 	return r.mem[f.Addr : f.Addr+uint64(f.Len)]
 }

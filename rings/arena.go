@@ -13,6 +13,7 @@ const hugePageSize = 2 << 20
 type ArenaConfig struct {
 	ChunkSize int  // bytes a frame, headroom included: 2048 (0 means that) or 4096
 	Chunks    int  // frames; rounded up to whole pages
+	Spans     int  // room for frames longer than a chunk, of SpanSize bytes each, behind the chunks
 	HugePages bool // ask for huge pages, do with ordinary ones if there are none
 }
 
@@ -24,6 +25,7 @@ type Arena struct {
 	fd    int
 	chunk int
 	shift uint
+	spans int
 	huge  bool
 }
 
@@ -43,8 +45,11 @@ func NewArena(cfg ArenaConfig) (*Arena, error) {
 	if cfg.Chunks <= 0 || cfg.Chunks > 1<<24 {
 		return nil, fmt.Errorf("make arena: %d chunks is outside 1..%d", cfg.Chunks, 1<<24)
 	}
-	a := &Arena{fd: -1, chunk: cfg.ChunkSize, shift: shift}
-	size := cfg.Chunks * cfg.ChunkSize
+	if cfg.Spans < 0 || cfg.Spans > 1<<20 {
+		return nil, fmt.Errorf("make arena: %d spans is outside 0..%d", cfg.Spans, 1<<20)
+	}
+	a := &Arena{fd: -1, chunk: cfg.ChunkSize, shift: shift, spans: cfg.Spans}
+	size := cfg.Chunks*cfg.ChunkSize + cfg.Spans*SpanSize
 	if cfg.HugePages {
 		if a.populate(size, hugePageSize, unix.MFD_HUGETLB|unix.MFD_HUGE_2MB) == nil {
 			a.huge = true
@@ -86,8 +91,13 @@ func (a *Arena) FD() int { return a.fd }
 // ChunkSize is the size of a chunk in bytes.
 func (a *Arena) ChunkSize() int { return a.chunk }
 
-// Chunks is the number of frames.
+// Chunks is the number of chunks, those of spans included.
 func (a *Arena) Chunks() int { return len(a.mem) >> a.shift }
+
+// Spans is where in the memory the spans begin, and how many there are.
+func (a *Arena) Spans() (from uint64, n int) {
+	return uint64(len(a.mem) - a.spans*SpanSize), a.spans
+}
 
 // HugePages tells whether the arena lies in huge pages.
 func (a *Arena) HugePages() bool { return a.huge }

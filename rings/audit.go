@@ -17,6 +17,8 @@ type Audit struct {
 	Completion int // in completion rings
 	Sending    int // with drivers, to be sent
 	Quarantine int // with drivers that did not let go of a closed port's queues in time
+	Gathering  int // first chunks of spans in which jumbo frames are being put together
+	Tails      int // other chunks of spans, which go where the first one goes
 	Violations []string
 }
 
@@ -87,11 +89,14 @@ func (f *Fabric) audit(a *auditor) {
 			pool(frame)
 		}
 	}
-	held, spare := 0, 0
+	f.visitSpans(pool)
+	held, spare, gathering := 0, 0, 0
 	for _, w := range f.workers {
 		for _, b := range append(w.inboxes, w.injected) {
 			if b != nil {
-				b.visit(func(addr uint64) { a.visit(addr, "inbox", ownerInbox, seenOurs, &a.Inbox) })
+				b.visit(func(addr uint64) {
+					a.visit(f.spans.home(addr>>a.shift)<<a.shift, "inbox", ownerInbox, seenOurs, &a.Inbox)
+				})
 			}
 		}
 		held += w.handler.Held()
@@ -107,6 +112,7 @@ func (f *Fabric) audit(a *auditor) {
 	for _, p := range f.ports {
 		for _, q := range p.queues {
 			a.queue(q)
+			gathering += q.gathering()
 			open[q.receiveOwner], open[q.transmitOwner] = true, true
 			a.balance(q, "receiving", owned[q.receiveOwner], int(q.receiving))
 			a.balance(q, "sending", owned[q.transmitOwner], int(q.sending))
@@ -121,6 +127,10 @@ func (f *Fabric) audit(a *auditor) {
 			a.Spare++
 		case who == ownerKept:
 			a.Quarantine++
+		case who == ownerGather:
+			a.Gathering++
+		case who == ownerTail && uint64(frame) >= f.spans.first:
+			a.Tails++
 		case who < ownerQueue:
 			a.violation("frame %d is lost: owner %d does not have it", frame, who)
 		case !open[who]:
@@ -133,6 +143,12 @@ func (f *Fabric) audit(a *auditor) {
 	}
 	if kept := f.quarantined(); a.Quarantine != kept {
 		a.violation("%d frames are marked as in quarantine, and %d are there", a.Quarantine, kept)
+	}
+	for _, head := range f.spans.lost() {
+		a.violation("the span at frame %d is lost", head)
+	}
+	if a.Gathering != gathering {
+		a.violation("%d spans are being filled, and queues say %d", a.Gathering, gathering)
 	}
 	if a.Spare != spare {
 		a.violation("handlers have %d spare frames and say %d", a.Spare, spare)

@@ -29,7 +29,7 @@ func checkAudit(t *testing.T, f *Fabric) Audit {
 	for _, v := range a.Violations {
 		t.Errorf("audit: %s", v)
 	}
-	if sum := a.Pool + a.Held + a.Spare + a.Inbox + a.Fill + a.RX + a.Receiving + a.TX + a.Completion + a.Sending + a.Quarantine; sum != a.Frames {
+	if sum := a.Pool + a.Held + a.Spare + a.Inbox + a.Fill + a.RX + a.Receiving + a.TX + a.Completion + a.Sending + a.Quarantine + a.Gathering + a.Tails; sum != a.Frames {
 		t.Errorf("audit: %d of %d frames: %+v", sum, a.Frames, a)
 	}
 	return a

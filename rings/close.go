@@ -9,6 +9,11 @@ import (
 // leave gives up the worker's share of a port. Frames for it are dropped from now on.
 func (w *worker) leave(p *Port) {
 	w.egress[p.index] = egress{}
+	for _, s := range w.sockets {
+		if s.queue.port == p {
+			w.forget(s)
+		}
+	}
 	w.queues = slices.DeleteFunc(w.queues, func(q *queue) bool { return q.port == p })
 	w.sockets = slices.DeleteFunc(w.sockets, func(s *socket) bool { return s.queue.port == p })
 	w.listPolled()
@@ -76,6 +81,17 @@ func (q *queue) underway() int {
 	return n
 }
 
+// takeBack puts a chunk that a driver has let go of into the pool. A span goes there with the last of
+// its chunks.
+func (f *Fabric) takeBack(frame uint32) {
+	if uint64(frame) >= f.spans.first {
+		f.spans.sent(frame)
+		return
+	}
+	f.owners[frame] = ownerPool
+	f.spare.put(frame)
+}
+
 // reclaim gives the frames of a closed port back to the pool, but for those of queues that are stuck:
 // these it counts, in quarantine. The workers stand still.
 func (f *Fabric) reclaim(p *Port, stuck []*queue) (kept int) {
@@ -96,8 +112,7 @@ func (f *Fabric) reclaim(p *Port, stuck []*queue) (kept int) {
 		switch {
 		case !ok:
 		case k == nil:
-			f.owners[frame] = ownerPool
-			f.spare.put(uint32(frame))
+			f.takeBack(uint32(frame))
 		default:
 			f.owners[frame] = ownerKept
 			k.frames = append(k.frames, uint32(frame))

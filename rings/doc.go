@@ -35,6 +35,13 @@
 // inboxes; what they have processed leaves as ever, by a socket of their own or by another hand-over.
 // Fill and completion rings stay with their one owner.
 //
+// # Frames longer than a chunk
+//
+// On a port with PortConfig.Jumbo the kernel gives such a frame in several chunks. The worker copies it
+// into a span, consecutive chunks that the arena has for that, so that the handler finds it in one
+// piece with room before it as it finds all others; it is sent from there, one descriptor a chunk.
+// Ports without Jumbo, and frames that fit a chunk, know nothing of spans.
+//
 // # The lifetime rule that bites
 //
 // A socket closed is not a queue released: a zero-copy driver may write into its frames until the

@@ -11,6 +11,7 @@ const (
 	DropTxNoPort
 	DropInboxFull
 	DropFrameTooLong
+	DropNoSpan
 	NumDrops
 
 	dropRxDropped  = "rx_dropped"
@@ -30,6 +31,8 @@ func (d Drop) String() string {
 		return "inbox_full"
 	case DropFrameTooLong:
 		return "frame_too_long"
+	case DropNoSpan:
+		return "jumbo_room"
 	}
 	return "unknown"
 }
@@ -46,7 +49,9 @@ func (d Drop) Help() string {
 	case DropInboxFull:
 		return "The worker that owns the output queue, or that is to process the frame, does not keep up."
 	case DropFrameTooLong:
-		return "The frame does not fit its chunk of the arena, or has no length."
+		return "The frame does not fit its chunk of the arena, the output port takes no jumbo frames, or the frame has no length."
+	case DropNoSpan:
+		return "There was no memory left for a received frame that is longer than a chunk."
 	}
 	return ""
 }
@@ -55,7 +60,7 @@ func (d Drop) Help() string {
 // for each.
 func KernelDrops() map[string]string {
 	return map[string]string{
-		dropRxDropped:  "The kernel had no empty frame for it, or it was longer than a chunk.",
+		dropRxDropped:  "The kernel had no empty frame for it, or it was longer than max_frame of the port.",
 		dropRxRingFull: "The worker did not take frames from the RX ring fast enough.",
 	}
 }

@@ -25,6 +25,7 @@ type Fabric struct {
 	arena   *Arena
 	workers []*worker
 	owners  []owner
+	chunks  int // that belong to no span
 	depot   *depot
 	events  chan Event
 	looks   chan struct{}
@@ -35,15 +36,15 @@ type Fabric struct {
 	closing sync.Once
 
 	// mu guards what follows. Who holds it does not wait for a worker, the audit apart.
-	mu         sync.Mutex
-	ports      []*Port
-	accounts   map[uint16]*account
-	slots      []uint16 // free queue slots
-	spare      cache    // the control side's own free frames
-	copied     *registration
-	zeroCopied *registration
-	kept       []*quarantine // changed under control and mu
-	running    bool
+	mu       sync.Mutex
+	ports    []*Port
+	accounts map[uint16]*account
+	slots    []uint16                                      // free queue slots
+	spare    cache                                         // the control side's own free frames
+	spans    spanCache                                     // and spans
+	kinds    [2]struct{ copied, zeroCopied *registration } // [1]: for jumbo frames
+	kept     []*quarantine                                 // changed under control and mu
+	running  bool
 }
 
 // NewFabric makes a fabric without ports. Its workers run in Run.
@@ -63,19 +64,23 @@ func NewFabric(cfg FabricConfig) (*Fabric, error) {
 	if cfg.Batch < 1 || cfg.Batch > 256 || cfg.Inbox < 1 || cfg.Inbox&(cfg.Inbox-1) != 0 {
 		return nil, fmt.Errorf("make fabric: batch %d is not in 1..256, or inbox %d no power of two", cfg.Batch, cfg.Inbox)
 	}
-	chunks := cfg.Arena.Chunks()
+	from, spans := cfg.Arena.Spans()
 	f := &Fabric{
-		arena:      cfg.Arena,
-		owners:     make([]owner, chunks),
-		depot:      newDepot(chunks, len(cfg.Workers)+1),
-		events:     make(chan Event, 64),
-		looks:      make(chan struct{}, 1),
-		reserve:    Sizing{Workers: len(cfg.Workers), Batch: cfg.Batch, Inbox: cfg.Inbox, Held: cfg.Held}.Chunks(),
-		accounts:   map[uint16]*account{},
-		copied:     &registration{arena: cfg.Arena},
-		zeroCopied: &registration{arena: cfg.Arena, zeroCopy: true},
+		arena:    cfg.Arena,
+		owners:   make([]owner, cfg.Arena.Chunks()),
+		chunks:   int(from >> cfg.Arena.shift),
+		events:   make(chan Event, 64),
+		looks:    make(chan struct{}, 1),
+		reserve:  Sizing{Workers: len(cfg.Workers), Batch: cfg.Batch, Inbox: cfg.Inbox, Held: cfg.Held}.Chunks(),
+		accounts: map[uint16]*account{},
 	}
+	for i := range f.kinds {
+		f.kinds[i].copied = &registration{arena: cfg.Arena, jumbo: i > 0}
+		f.kinds[i].zeroCopied = &registration{arena: cfg.Arena, jumbo: i > 0, zeroCopy: true}
+	}
+	f.depot = newDepot(f.chunks, len(cfg.Workers)+1)
 	f.spare.depot = f.depot
+	f.spans = newSpans(f.owners, from>>f.arena.shift, spans, len(cfg.Workers)+1, SpanSize>>f.arena.shift)
 	for slot := range maxQueues {
 		f.slots = append(f.slots, uint16(maxQueues-1-slot))
 	}
@@ -122,6 +127,7 @@ func (f *Fabric) newWorker(index int, wc WorkerConfig, cfg FabricConfig, clock c
 		bell:     [8]byte{0: 1, 7: 1}, // above zero in either byte order
 	}
 	w.cache.depot = f.depot
+	w.spans = f.spans.another()
 	w.spreader, _ = wc.Handler.(Spreader)
 	w.keeper, _ = wc.Handler.(Keeper)
 	w.maker, _ = wc.Handler.(Maker)

@@ -30,6 +30,7 @@ type fakeSide struct {
 	retains    bool       // frames, after it was closed
 	statistic  unix.XDPStatistics
 	txEntries  []unix.XDPDesc
+	begun      []byte // of a frame of several descriptors
 	rxEntries  []unix.XDPDesc
 	txProducer *uint32
 	rxConsumer *uint32
@@ -38,7 +39,7 @@ type fakeSide struct {
 // AddFake adds a port without an interface. sent, which may be nil, is called for every frame
 // sent, within the owning worker's round; the frame is valid during the call only.
 func (f *Fabric) AddFake(cfg PortConfig, sent func(queue uint32, frame []byte)) (*Fake, error) {
-	k := &Fake{Port: &Port{fabric: f, index: cfg.Index, mode: ModeCopy}, sent: sent}
+	k := &Fake{Port: &Port{fabric: f, index: cfg.Index, mode: ModeCopy, jumbo: cfg.Jumbo}, sent: sent}
 	if len(cfg.Queues) == 0 {
 		cfg.Queues = []uint32{0}
 	}
@@ -70,7 +71,7 @@ func newFakeSide(k *Fake, q *queue, size uint32) *fakeSide {
 	tx := &txRing{producer: words(), consumer: words(), flags: words(), entries: make([]unix.XDPDesc, size), mask: mask}
 	*tx.flags = ringNeedWakeup
 	side := &fakeSide{fake: k, queue: q, txEntries: tx.entries, rxEntries: rx.entries, txProducer: tx.producer, rxConsumer: rx.consumer}
-	q.sockets = []*socket{{queue: q, kernel: side, fd: -1, rx: rx, tx: tx}}
+	q.sockets = []*socket{{queue: q, kernel: side, fd: -1, rx: rx, tx: tx, jumbo: k.Port.jumbo}}
 	return side
 }
 
@@ -83,20 +84,29 @@ func (k *Fake) Receive(i int, frame []byte) bool {
 	if s.errno == unix.EBADF {
 		return false
 	}
-	if s.fillTaken == atomic.LoadUint32(q.fill.producer) {
+	room := k.fabric.arena.chunk - headroom
+	pieces := max(1, (len(frame)+room-1)/room)
+	if int(atomic.LoadUint32(q.fill.producer)-s.fillTaken) < pieces || pieces > 1 && !k.Port.jumbo {
 		s.statistic.Rx_dropped++
 		return false
 	}
-	if s.rxGiven-atomic.LoadUint32(s.rxConsumer) > q.fill.mask {
+	if int(s.rxGiven-atomic.LoadUint32(s.rxConsumer))+pieces > int(q.fill.mask)+1 {
 		s.statistic.Rx_ring_full++
 		return false
 	}
-	addr := q.fill.entries[s.fillTaken&q.fill.mask] + headroom
-	n := copy(k.fabric.arena.mem[addr:], frame)
-	s.fillTaken++
+	for ; pieces > 0; pieces-- {
+		addr := q.fill.entries[s.fillTaken&q.fill.mask] + headroom
+		n := copy(k.fabric.arena.mem[addr:addr+uint64(room)], frame)
+		frame = frame[n:]
+		s.fillTaken++
+		desc := unix.XDPDesc{Addr: addr, Len: uint32(n)}
+		if pieces > 1 {
+			desc.Options = unix.XDP_PKT_CONTD
+		}
+		s.rxEntries[s.rxGiven&q.fill.mask] = desc
+		s.rxGiven++
+	}
 	atomic.StoreUint32(q.fill.consumer, s.fillTaken)
-	s.rxEntries[s.rxGiven&q.fill.mask] = unix.XDPDesc{Addr: addr, Len: uint32(n)}
-	s.rxGiven++
 	atomic.StoreUint32(q.sockets[0].rx.producer, s.rxGiven)
 	k.fabric.workers[q.worker].wake()
 	return true
@@ -135,15 +145,29 @@ func (s *fakeSide) wakeTX() unix.Errno {
 	}
 	for ; s.txTaken != end; s.txTaken++ {
 		desc := s.txEntries[s.txTaken&q.fill.mask]
-		if s.fake.sent != nil && s.errno == 0 {
-			s.fake.sent(q.number, s.fake.fabric.arena.mem[desc.Addr:desc.Addr+uint64(desc.Len)])
-		}
+		s.offer(desc)
 		q.completion.entries[s.completed&q.fill.mask] = desc.Addr
 		s.completed++
 	}
 	atomic.StoreUint32(q.sockets[0].tx.consumer, s.txTaken)
 	atomic.StoreUint32(q.completion.producer, s.completed)
 	return s.errno
+}
+
+// offer calls sent when the frame of a descriptor is whole.
+func (s *fakeSide) offer(desc unix.XDPDesc) {
+	frame := s.fake.fabric.arena.mem[desc.Addr : desc.Addr+uint64(desc.Len)]
+	if desc.Options&unix.XDP_PKT_CONTD != 0 || len(s.begun) > 0 {
+		s.begun = append(s.begun, frame...)
+		frame = s.begun
+	}
+	if desc.Options&unix.XDP_PKT_CONTD != 0 {
+		return
+	}
+	if s.fake.sent != nil && s.errno == 0 {
+		s.fake.sent(s.queue.number, frame)
+	}
+	s.begun = s.begun[:0]
 }
 
 func (s *fakeSide) wakeRX() unix.Errno {

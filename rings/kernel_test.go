@@ -97,11 +97,12 @@ func TestKernelTwoRegistrations(t *testing.T) {
 	newPair(t, "p0", "g0", 1)
 	newPair(t, "p1", "g1", 1)
 	f := newKernelFabric(t, ArenaConfig{Chunks: 8192}, &relay{})
-	f.zeroCopied.zeroCopy = false // veth grants copy only; what matters is that there are two
+	kinds := &f.kinds[0]
+	kinds.zeroCopied.zeroCopy = false // veth grants copy only; what matters is that there are two
 	a, _ := addKernelPort(t, f, PortConfig{Index: 0, Interface: "p0", RingSize: 256, Mode: ModeZeroCopy})
 	b, _ := addKernelPort(t, f, PortConfig{Index: 1, Interface: "p1", RingSize: 256, Mode: ModeCopy})
-	if len(f.zeroCopied.members) != 1 || len(f.copied.members) != 1 {
-		t.Fatalf("%d and %d members, want one each", len(f.zeroCopied.members), len(f.copied.members))
+	if len(kinds.zeroCopied.members) != 1 || len(kinds.copied.members) != 1 {
+		t.Fatalf("%d and %d members, want one each", len(kinds.zeroCopied.members), len(kinds.copied.members))
 	}
 	start(t, f)
 	for i, way := range [][2]string{{"g0", "g1"}, {"g1", "g0"}} {

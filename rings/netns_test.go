@@ -56,15 +56,19 @@ type redirect struct {
 	link    link.Link
 }
 
-func attachRedirect(t *testing.T, name string, skb bool) *redirect {
+func attachRedirect(t *testing.T, name string, skb, jumbo bool) *redirect {
 	t.Helper()
 	sockets, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.XSKMap, KeySize: 4, ValueSize: 4, MaxEntries: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const receiveQueue = 16 // offset of rx_queue_index in struct xdp_md
+	fragments := uint32(0)
+	if jumbo {
+		fragments = unix.BPF_F_XDP_HAS_FRAGS
+	}
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.XDP,
+		Type: ebpf.XDP, Flags: fragments,
 		Instructions: asm.Instructions{
 			asm.LoadMem(asm.R2, asm.R1, receiveQueue, asm.Word),
 			asm.LoadMapPtr(asm.R1, sockets.FD()),
@@ -149,7 +153,7 @@ func addKernelPort(t *testing.T, f *Fabric, cfg PortConfig) (*Port, *redirect) {
 	if cfg.Name == "" {
 		cfg.Name = cfg.Interface
 	}
-	r := attachRedirect(t, cfg.Interface, cfg.Mode == ModeSKB)
+	r := attachRedirect(t, cfg.Interface, cfg.Mode == ModeSKB, cfg.Jumbo)
 	p, err := f.AddPort(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package rings
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -34,9 +35,12 @@ func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
 		}
 		tied += other.config.Quota
 	}
-	if tied+f.reserve > len(f.owners) {
+	if cfg.Jumbo && f.spans.none() {
+		return wrap(errors.New("the arena has no spans for frames longer than a chunk"))
+	}
+	if tied+f.reserve > f.chunks {
 		return wrap(fmt.Errorf("arena of %d frames is too small: %d needed, %d of these kept by drivers that do not let go; use a larger arena, smaller rings or fewer queues",
-			len(f.owners), tied+f.reserve, f.quarantined()))
+			f.chunks, tied+f.reserve, f.quarantined()))
 	}
 	if len(cfg.Queues) > len(f.slots) {
 		return wrap(fmt.Errorf("no more than %d queues in all", maxQueues))

@@ -7,12 +7,14 @@ package rings
 type owner uint16
 
 const (
-	ownerPool  owner = iota // free: in the depot, a worker's cache or the fabric's own
-	ownerHeld               // with the handler, or in the hands of the worker that feeds it
-	ownerInbox              // on its way to another worker
-	ownerKept               // in quarantine
-	ownerSpare              // with a Maker, free
-	ownerQueue              // the first of two for each queue
+	ownerPool   owner = iota // free: in the depot, a worker's cache or the fabric's own
+	ownerHeld                // with the handler, or in the hands of the worker that feeds it
+	ownerInbox               // on its way to another worker
+	ownerKept                // in quarantine
+	ownerSpare               // with a Maker, free
+	ownerGather              // of a span: a frame is being put together in it
+	ownerTail                // of a span's other chunks, and of its first while only these are sent
+	ownerQueue               // the first of two for each queue
 )
 
 // maxQueues is the number of queues that can be told apart.

@@ -26,6 +26,7 @@ type PortConfig struct {
 	Workers   []int    // which worker has which of Queues; nil: worker queue mod workers
 	BusyPoll  bool     // workers run the driver themselves, instead of the interrupt's CPU
 	Spread    bool     // with fewer queues than workers, frames go to the workers that a Spreader names
+	Jumbo     bool     // frames longer than a chunk, if the kernel (6.6 or later) has them; the arena needs spans
 }
 
 // Socket is a bound AF_XDP socket, for the steering program's XSKMAP. The descriptor stays the
@@ -52,6 +53,7 @@ type Port struct {
 	config  PortConfig
 	ifindex int
 	mode    Mode
+	jumbo   bool // frames may have several descriptors
 	queues  []*queue
 	join    *registration // nil for a fake
 	line    *line         // nil for a fake
@@ -71,6 +73,18 @@ func (p *Port) Ifindex() int { return p.ifindex }
 
 // Mode is the mode that the kernel granted.
 func (p *Port) Mode() Mode { return p.mode }
+
+// Jumbo tells whether frames longer than a chunk are received and sent.
+func (p *Port) Jumbo() bool { return p.jumbo }
+
+// Longest is the length in bytes of the longest frame that the port has room for, whatever its MTU. Those
+// that are longer are counted as rx_dropped or frame_too_long.
+func (p *Port) Longest() int {
+	if p.jumbo {
+		return SpanSize - headroom
+	}
+	return p.fabric.arena.chunk - headroom
+}
 
 // Sockets lists the sockets that receive, one for each queue.
 func (p *Port) Sockets() []Socket {
@@ -201,14 +215,11 @@ func (p *Port) open() error {
 	if p.line, err = newLine(p.ifindex); err != nil {
 		return err
 	}
-	kinds := []*registration{p.fabric.copied}
-	switch p.config.Mode {
-	case ModeAuto:
-		kinds = []*registration{p.fabric.zeroCopied, p.fabric.copied}
-	case ModeZeroCopy:
-		kinds = []*registration{p.fabric.zeroCopied}
-	}
-	for _, p.join = range kinds {
+	for _, kind := range p.fabric.registrations(p.config) {
+		if err != nil && p.config.Jumbo && !kind.jumbo && !singleOnly(err) {
+			break
+		}
+		p.join, p.jumbo = kind, kind.jumbo
 		if err = p.openAll(); err == nil {
 			return nil
 		}
@@ -241,7 +252,7 @@ func (p *Port) openAll() error {
 		}
 		e.line = p.line
 		q.fill, q.completion, q.receiving = e.fill, e.completion, uint32(len(q.stock))
-		q.sockets = []*socket{{queue: q, kernel: e, fd: e.fd, rx: e.rx, tx: e.tx, busyPoll: p.config.BusyPoll}}
+		q.sockets = []*socket{{queue: q, kernel: e, fd: e.fd, rx: e.rx, tx: e.tx, busyPoll: p.config.BusyPoll, jumbo: p.jumbo}}
 		if p.config.BusyPoll {
 			if err := preferBusyPoll(e.fd); err != nil {
 				return fmt.Errorf("busy-poll queue %d: %w", number, err)

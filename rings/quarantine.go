@@ -67,8 +67,7 @@ func (f *Fabric) letFree() {
 	defer f.mu.Unlock()
 	f.kept = kept
 	for _, frame := range free {
-		f.owners[frame] = ownerPool
-		f.spare.put(frame)
+		f.takeBack(frame)
 	}
 }
 

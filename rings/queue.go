@@ -30,6 +30,8 @@ type socket struct {
 	tx     *txRing
 
 	busyPoll bool
+	jumbo    bool      // takes and gives frames of several descriptors
+	gathered gathering // the one that is on its way out of the RX ring
 
 	queued  uint32 // put into the TX ring since the last kick
 	backlog bool   // the kernel left frames in the TX ring at the last kick
@@ -64,7 +66,7 @@ func (q *queue) refill(c *cache, owners []owner, shift uint) (dry bool) {
 
 // reap takes sent frames back into the cache. It returns the number of frames that came back
 // without having been entrusted.
-func (q *queue) reap(c *cache, owners []owner, shift uint) (foreign int) {
+func (q *queue) reap(c *cache, owners []owner, shift uint, spans *spanCache) (foreign int) {
 	for q.sending > 0 {
 		n := q.completion.available(q.sending)
 		if n == 0 {
@@ -72,8 +74,12 @@ func (q *queue) reap(c *cache, owners []owner, shift uint) (foreign int) {
 		}
 		for range n {
 			frame := q.completion.get() >> shift
-			if frame >= uint64(len(owners)) || owners[frame] != q.transmitOwner {
-				foreign++
+			if frame >= spans.first || owners[frame] != q.transmitOwner {
+				if frame >= uint64(len(owners)) || owners[frame] != q.transmitOwner {
+					foreign++
+				} else {
+					spans.sent(uint32(frame))
+				}
 				continue
 			}
 			owners[frame] = ownerPool

@@ -20,7 +20,32 @@ const bindPatience = time.Second
 type registration struct {
 	arena    *Arena
 	zeroCopy bool
+	jumbo    bool // frames of several descriptors
 	members  []*endpoint
+}
+
+// registrations lists those that a port may join, the best for it first: rather copied frames of any length
+// than long ones lost.
+func (f *Fabric) registrations(c PortConfig) (list []*registration) {
+	for i := range f.kinds {
+		of := &f.kinds[len(f.kinds)-1-i]
+		if of.copied.jumbo && !c.Jumbo {
+			continue
+		}
+		if c.Mode == ModeAuto || c.Mode == ModeZeroCopy {
+			list = append(list, of.zeroCopied)
+		}
+		if c.Mode != ModeZeroCopy {
+			list = append(list, of.copied)
+		}
+	}
+	return list
+}
+
+// singleOnly tells whether an error may mean that the kernel, before 6.6, or the driver has only frames of
+// one descriptor.
+func singleOnly(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // open makes a socket on a queue of an interface and binds it as this registration's kind, trying
@@ -79,6 +104,9 @@ func (r *registration) bind(e *endpoint, ifindex int, queue uint32) error {
 	addr.Flags, addr.SharedUmemFD = unix.XDP_USE_NEED_WAKEUP|unix.XDP_COPY, 0
 	if r.zeroCopy {
 		addr.Flags = unix.XDP_USE_NEED_WAKEUP | unix.XDP_ZEROCOPY
+	}
+	if r.jumbo {
+		addr.Flags |= unix.XDP_USE_SG
 	}
 	return unix.Bind(e.fd, addr)
 }

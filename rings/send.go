@@ -12,12 +12,15 @@ const kickTries = 128
 func (w *worker) dispatch(out []Frame) {
 	for _, f := range out {
 		frame := f.Addr >> w.shift
-		if frame >= uint64(len(w.owners)) || w.owners[frame] != ownerHeld {
-			if frame >= uint64(len(w.owners)) || w.owners[frame] != ownerSpare {
+		if frame >= w.spans.first || w.owners[frame] != ownerHeld {
+			switch frame = w.spans.home(frame); {
+			case frame < uint64(len(w.owners)) && w.owners[frame] == ownerHeld:
+			case frame < uint64(len(w.owners)) && w.owners[frame] == ownerSpare:
+				w.made(f)
+			default:
 				w.fabric.alarm(errNotHeld)
 				continue
 			}
-			w.made(f)
 		}
 		w.account(f.In).given.add(1)
 		w.forward(f, true)
@@ -38,9 +41,12 @@ func (w *worker) forward(f Frame, handOver bool) {
 		w.drop(c, f, DropTxNoPort)
 		return
 	}
+	pieces := uint32(1)
 	if f.Addr&(1<<w.shift-1)+uint64(f.Len) > 1<<w.shift || f.Len == 0 {
-		w.drop(c, f, DropFrameTooLong)
-		return
+		if pieces = w.pieces(f); pieces == 0 {
+			w.drop(c, f, DropFrameTooLong)
+			return
+		}
 	}
 	e := &w.egress[f.Out]
 	s := e.socket
@@ -53,20 +59,27 @@ func (w *worker) forward(f Frame, handOver bool) {
 		w.drop(c, f, DropTxPortDown)
 		return
 	}
-	if q.sending >= q.transmitQuota || s.tx.room(1) == 0 {
+	if q.sending+pieces > q.transmitQuota || s.tx.room(pieces) < pieces {
 		if !s.stuck { // or each further frame would cost system calls, and the other ports time
 			w.kick(s)
 			s.stuck = s.backlog
 		}
 		w.reap(q)
-		if q.sending >= q.transmitQuota || s.tx.room(1) == 0 {
+		if q.sending+pieces > q.transmitQuota || s.tx.room(pieces) < pieces {
 			w.drop(c, f, DropTxRingFull)
 			return
 		}
 	}
-	w.owners[frame] = q.transmitOwner
-	s.tx.put(f.Addr, f.Len)
-	q.sending++
+	if uint64(frame) < w.spans.first {
+		w.owners[frame] = q.transmitOwner
+		s.tx.put(f.Addr, f.Len)
+	} else if pieces == 1 || s.jumbo {
+		w.putSpan(s, f, pieces)
+	} else {
+		w.drop(c, f, DropFrameTooLong)
+		return
+	}
+	q.sending += pieces
 	s.queued++
 	c.sent.add(1)
 	if !s.dirty {
@@ -86,7 +99,7 @@ func (w *worker) pass(c *portCounters, e *egress, f Frame, handOver bool) {
 
 // give puts a frame that the worker owns into another's inbox.
 func (w *worker) give(c *portCounters, via *inbox, target *worker, f Frame) {
-	frame := uint32(f.Addr >> w.shift)
+	frame := w.spans.home(f.Addr >> w.shift)
 	// The other worker may have the frame as soon as it is put.
 	w.owners[frame] = ownerInbox
 	if !via.put(f) {
@@ -111,6 +124,10 @@ func (w *worker) drop(c *portCounters, f Frame, reason Drop) {
 }
 
 func (w *worker) free(frame uint32) {
+	if uint64(frame) >= w.spans.first {
+		w.spans.free(frame)
+		return
+	}
 	w.owners[frame] = ownerPool
 	w.cache.put(frame)
 }
@@ -194,7 +211,7 @@ func (w *worker) kick(s *socket) {
 }
 
 func (w *worker) reap(q *queue) {
-	if q.reap(&w.cache, w.owners, w.shift) > 0 {
+	if q.reap(&w.cache, w.owners, w.shift, &w.spans) > 0 {
 		q.port.complain(errForeignFrame)
 	}
 }

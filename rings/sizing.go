@@ -22,6 +22,7 @@ type Sizing struct {
 	Inbox   int
 	Held    int
 	Queues  []uint32 // the ring size of each queue of each port
+	Jumbo   int      // how many of these are of ports with Jumbo
 }
 
 // Chunks is the number of frames.
@@ -47,4 +48,14 @@ func (s Sizing) Chunks() int {
 		n += 2 * int(size)
 	}
 	return n
+}
+
+// Spans is the number of spans for jumbo frames: a TX ring's worth of each queue that sends them, as long as
+// they are of two descriptors or more, besides what workers have in hand. Where more are held or under way,
+// further ones are dropped and counted; other frames never wait for a span.
+func (s Sizing) Spans() int {
+	if s.Jumbo == 0 {
+		return 0
+	}
+	return (max(s.Workers, 1)+1)*cacheSize + s.Jumbo*defaultRingSize/2
 }

@@ -15,6 +15,8 @@ type PortStatus struct {
 	Interface string
 	Ifindex   int
 	Mode      Mode
+	Jumbo     bool   // as Port.Jumbo
+	Longest   int    // as Port.Longest
 	State     string // "up", "down", "gone" or "bug"
 	Error     string // why it is not up
 
@@ -58,7 +60,7 @@ func (p *Port) Status() PortStatus {
 	defer f.mu.Unlock()
 	a := f.account(p.index)
 	s := PortStatus{
-		Index: p.index, Name: p.config.Name, Interface: p.config.Interface, Ifindex: p.ifindex, Mode: p.mode,
+		Index: p.index, Name: p.config.Name, Interface: p.config.Interface, Ifindex: p.ifindex, Mode: p.mode, Jumbo: p.jumbo, Longest: p.Longest(),
 		State:       [...]string{"up", "down", "gone", "bug"}[p.state.Load()],
 		Drops:       map[string]uint64{},
 		Injected:    a.sum(func(c *portCounters) *counter { return &c.injected }),

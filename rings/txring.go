@@ -37,6 +37,12 @@ func (r *txRing) put(addr uint64, length uint32) {
 	r.next++
 }
 
+// putMore is put for a descriptor whose frame goes on in the next one.
+func (r *txRing) putMore(addr uint64, length uint32) {
+	r.entries[r.next&r.mask] = unix.XDPDesc{Addr: addr, Len: length, Options: unix.XDP_PKT_CONTD}
+	r.next++
+}
+
 // publish hands all descriptors put so far to the kernel: a release, so the kernel sees frames and
 // descriptors before it sees the cursor.
 func (r *txRing) publish() { atomic.StoreUint32(r.producer, r.next) }

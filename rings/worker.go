@@ -43,6 +43,7 @@ type worker struct {
 	batch  int
 	held   int // the most frames the handler may hold
 	cache  cache
+	spans  spanCache
 
 	queues    []*queue
 	sockets   []*socket
@@ -188,21 +189,25 @@ func (w *worker) receive(s *socket, now int64) int {
 	}
 	q := s.queue
 	port := q.port.index
-	in := w.in[:0]
-	for range n {
-		desc := s.rx.get()
-		frame := desc.Addr >> w.shift
-		if frame >= uint64(len(w.owners)) || w.owners[frame] != q.receiveOwner {
-			q.port.complain(errForeignFrame)
-			continue
+	c := w.ports[port]
+	in, frames := w.in[:0], uint64(n)
+	if s.jumbo {
+		in, frames = w.gather(s, c, n)
+	} else {
+		for range n {
+			desc := s.rx.get()
+			frame := desc.Addr >> w.shift
+			if frame >= uint64(len(w.owners)) || w.owners[frame] != q.receiveOwner {
+				q.port.complain(errForeignFrame)
+				continue
+			}
+			w.owners[frame] = ownerHeld
+			in = append(in, Frame{Addr: desc.Addr, Len: desc.Len, In: port, Out: NoPort})
 		}
-		w.owners[frame] = ownerHeld
-		in = append(in, Frame{Addr: desc.Addr, Len: desc.Len, In: port, Out: NoPort})
 	}
 	s.rx.release()
 	q.receiving -= n
-	c := w.ports[port]
-	c.received.add(uint64(n))
+	c.received.add(frames)
 	if in = w.hand(in, q.spread); len(in) > 0 {
 		c.taken.add(uint64(len(in)))
 		w.process(in, now)
@@ -233,7 +238,7 @@ func (w *worker) empty(b *inbox, now int64) int {
 	}
 	unprocessed := 0
 	for _, f := range w.in[:n] {
-		w.owners[f.Addr>>w.shift] = ownerHeld
+		w.owners[w.spans.home(f.Addr>>w.shift)] = ownerHeld
 		if b == w.injected {
 			w.account(f.In).injected.add(1)
 		}

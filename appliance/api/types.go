@@ -198,6 +198,8 @@ type Port struct {
 	BusyPoll    bool              `json:"busy_poll"`      // asked for
 	Driver      string            `json:"driver,omitempty"`
 	MTU         int               `json:"mtu,omitempty"`
+	MaxFrame    int               `json:"max_frame,omitempty"` // bytes, with the Ethernet header, that there is room for, whatever the MTU
+	MultiBuffer bool              `json:"multi_buffer"`        // frames may have several buffers
 	Queues      []Queue           `json:"queues,omitempty"`
 	Received    uint64            `json:"received"`
 	Sent        uint64            `json:"sent"`

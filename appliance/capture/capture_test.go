@@ -40,7 +40,7 @@ func newBed(t *testing.T) *bed {
 	}
 	b.table.SetPort(0, pw.PortSpec{Core: true, MTU: 1700})
 	b.table.SetPort(1, pw.PortSpec{MTU: 1700})
-	b.hub = NewHub(1, chunk)
+	b.hub = NewHub(1, pw.Layout{Chunk: chunk})
 	b.tap = b.hub.Tap(0, b.table.Forwarder(0))
 	return b
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"xwire/pw"
 )
 
 // most is how many captures may run at once.
@@ -12,14 +14,17 @@ const most = 8
 // Hub has the captures that run. Its Taps belong to the workers, all else is safe for concurrent use.
 type Hub struct {
 	workers int
-	chunk   int // bytes; no frame is longer
+	layout  pw.Layout // of the frames' memory
 	active  atomic.Pointer[[]*Capture]
 
 	mu sync.Mutex
 }
 
-// NewHub is for so many workers, whose frames lie in chunks of so many bytes, a power of two.
-func NewHub(workers, chunk int) *Hub { return &Hub{workers: workers, chunk: chunk} }
+// NewHub is for so many workers, whose frames lie in memory laid out like that.
+func NewHub(workers int, l pw.Layout) *Hub { return &Hub{workers: workers, layout: l} }
+
+// longest is more than a frame may have, in bytes.
+func (h *Hub) longest() int { return max(h.layout.Chunk, h.layout.Span) }
 
 // Capture collects what its Filter wants from when it is started until it is closed.
 type Capture struct {
@@ -31,8 +36,8 @@ type Capture struct {
 
 // Start begins a capture; false: there are too many.
 func (h *Hub) Start(f Filter) (*Capture, bool) {
-	if f.Snap <= 0 || f.Snap > h.chunk {
-		f.Snap = h.chunk
+	if most := h.longest(); f.Snap <= 0 || f.Snap > most {
+		f.Snap = most
 	}
 	c := &Capture{Filter: f, hub: h, rings: make([]*ring, h.workers), ready: make(chan struct{}, 1)}
 	for i := range c.rings {

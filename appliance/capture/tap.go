@@ -25,7 +25,7 @@ type Tap struct {
 
 // Tap is that of one worker.
 func (h *Hub) Tap(worker int, f *pw.Forwarder) *Tap {
-	return &Tap{Forwarder: f, hub: h, worker: worker, before: make([]byte, 0, h.chunk)}
+	return &Tap{Forwarder: f, hub: h, worker: worker, before: make([]byte, 0, h.longest())}
 }
 
 // Process is the Forwarder's, and shows what is wanted.
@@ -71,9 +71,9 @@ func (t *Tap) one(list []*Capture, mem []byte, fr rings.Frame, seen *pw.Seen, no
 	out, why, dropped := t.Alone(mem, fr, now, out)
 	r := &t.record
 	*r = Record{Time: now, Port: fr.In, Outer: seen.Outer, Way: seen.Way, Session: seen.Session, Other: seen.Other, Worker: uint8(t.worker), Held: true}
-	chunk := uint64(t.hub.chunk)
+	end := t.hub.layout.End(fr.Addr)
 	for _, o := range out[n:] {
-		if o.Addr/chunk != fr.Addr/chunk {
+		if t.hub.layout.End(o.Addr) != end {
 			continue
 		}
 		r.Held = false
@@ -81,7 +81,7 @@ func (t *Tap) one(list []*Capture, mem []byte, fr rings.Frame, seen *pw.Seen, no
 		case o.Out != rings.NoPort:
 		case dropped:
 			r.Drop = why.String()
-		default: // its data went into the first fragment's chunk
+		default: // its data lie with the first fragment's
 			r.Held = true
 		}
 	}
@@ -148,8 +148,7 @@ func (t *Tap) Unsent(mem []byte, f rings.Frame, why rings.Drop) {
 		seen = t.Look(mem, f)
 		r.Port, r.Sent, r.Outer, r.Way, r.Session, r.Other = f.In, false, seen.Outer, seen.Way, seen.Session, seen.Other
 	}
-	chunk := uint64(t.hub.chunk)
-	end := min(f.Addr+uint64(f.Len), (f.Addr/chunk+1)*chunk)
+	end := min(f.Addr+uint64(f.Len), t.hub.layout.End(f.Addr))
 	t.show(*list, &seen, mem[f.Addr:end])
 	t.publish(*list)
 	for _, c := range *list {

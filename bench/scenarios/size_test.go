@@ -131,27 +131,6 @@ func TestOversizeAC(t *testing.T) {
 	}
 }
 
-// TestJumbo carries frames larger than the smaller of the two chunk sizes and, between, short ones.
-func TestJumbo(t *testing.T) {
-	const mtu = 3000
-	w := pair(t, shape{CoreMTU: mtu + 100, AccessMTU: mtu})
-	x := &wire{name: "x", sid: [2]uint32{1, 2}, vlan: [2]string{"all", "all"}}
-	w.start(t, 0, config(0, x))
-	w.start(t, 1, config(1, x))
-	for from := range 2 {
-		run := nextRun()
-		sink, err := w.sites[1-from].ReceiveStream("eth0", run)
-		must(t, err)
-		defer sink.Close()
-		_, err = w.sites[from].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: 40, Rate: 1000,
-			Sizes: []int{60, mtu + 14, 2047, 2048, 2049}, Dst: stations[1-from], Src: stations[from]})
-		must(t, err)
-		if r := sink.Wait(t.Context(), 40, time.Second); r.Received != 40 || r.Torn+r.Duplicates != 0 {
-			t.Errorf("from site %d: sent 40, %v", from, r)
-		}
-	}
-}
-
 // TestAnswerTooBig has the customers' own stacks learn what fits, by the answer that xwire gives in the
 // name of the other one; what may be fragmented goes on in outer fragments.
 func TestAnswerTooBig(t *testing.T) {

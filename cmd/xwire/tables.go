@@ -294,9 +294,9 @@ func sum(m map[string]uint64) (n uint64) {
 
 func portsText(ps []api.Port) string {
 	var b strings.Builder
-	b.WriteString(table("PORT\tINTERFACE\tSTATE\tMODE\tDRIVER\tMTU\tQUEUES\tRECEIVED\tSENT\tHELD\tDROPPED\tTRANSMITTED", func(row func(string, ...any)) {
+	b.WriteString(table("PORT\tINTERFACE\tSTATE\tMODE\tDRIVER\tMTU\tMAX FRAME\tQUEUES\tRECEIVED\tSENT\tHELD\tDROPPED\tTRANSMITTED", func(row func(string, ...any)) {
 		for _, p := range ps {
-			row("%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d", p.Name, p.Interface, p.State, p.Mode, p.Driver, p.MTU,
+			row("%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d", p.Name, p.Interface, p.State, p.Mode, p.Driver, p.MTU, p.MaxFrame,
 				len(p.Queues), p.Received, p.Sent, p.Held, sum(p.Drops), p.Transmitted)
 		}
 	}))
