@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,10 +92,10 @@ func TestMalformed(t *testing.T) {
 	})
 }
 
-// TestTooLongForAChunk: an access link whose frames are longer than any chunk. They are dropped and
-// counted; the others pass.
-func TestTooLongForAChunk(t *testing.T) {
-	w := pair(t, shape{CoreMTU: 3400, AccessMTU: 9000})
+// TestTooLong: an access link whose frames are longer than any that a port has room for. They are dropped and
+// counted, and the log says so; the others pass.
+func TestTooLong(t *testing.T) {
+	w := pair(t, shape{CoreMTU: 3400, AccessMTU: 16000})
 	x := &wire{name: "x", sid: [2]uint32{1, 2}, vlan: [2]string{"all", "all"}}
 	box := w.start(t, 0, config(0, x))
 	w.start(t, 1, config(1, x))
@@ -104,12 +105,15 @@ func TestTooLongForAChunk(t *testing.T) {
 	defer sink.Close()
 	const count = 40
 	_, err = w.sites[0].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: count, Rate: 1000,
-		Sizes: []int{60, 9014, 1514, 5000}, Dst: stations[1], Src: stations[0]})
+		Sizes: []int{60, 16014, 1514, 12033}, Dst: stations[1], Src: stations[0]})
 	must(t, err)
 	r := sink.Wait(t.Context(), count/2, time.Second)
 	balanced(t, box)
 	p := portOf(t, box, "ac0")
-	if r.Received != count/2 || r.Torn+r.Duplicates != 0 || p.Received != count {
+	if r.Received != count/2 || r.Torn+r.Duplicates != 0 || p.Received != count || p.Drops["frame_too_long"] != count/2 {
 		t.Errorf("sent %d, half of them too long: %v; port %+v", count, r, p)
+	}
+	if out := box.Process().Output(); !strings.Contains(out, "frames above 12032 bytes are dropped") {
+		t.Errorf("no word on the MTU in the log:\n%s", out)
 	}
 }
