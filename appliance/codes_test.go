@@ -32,7 +32,7 @@ func TestEveryCode(t *testing.T) {
 	}
 	const sessions, frame = "/v1/tunnels/file/sessions", `{"port": "core0", "frame": "ffffffffffff0200000000010800"}`
 	for _, path := range []string{
-		"/openapi.json", "/v1/status", "/v1/config", "/v1/ports", "/v1/drops", "/v1/workers", "/v1/tunnels", "/v1/tunnels/file", "/v1/sessions", "/v1/sessions?cookies=1&errors=1&tunnel=file",
+		"/openapi.json", "/v1/status", "/v1/config", "/v1/ports", "/v1/drops", "/v1/workers", "/v1/tunnels", "/v1/tunnels?config=1", "/v1/tunnels/file", "/v1/sessions", "/v1/sessions?config=1", "/v1/sessions?cookies=1&errors=1&tunnel=file",
 		"/v1/sessions/file/one", sessions, sessions + "/one?cookies=1", "/v1/sessions/waits",
 	} {
 		if status, e := ask(http.MethodGet, path, ""); status != http.StatusOK {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -116,7 +117,7 @@ func (a *Appliance) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /openapi.json":                   serveDescription,
 		"GET /v1/status":                      func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) },
-		"GET /v1/tunnels":                     func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Tunnels()) },
+		"GET /v1/tunnels":                     a.serveTunnels,
 		"GET /v1/sessions":                    a.serveSessions,
 		"GET /v1/sessions/{session}":          a.serveSession,
 		"GET /v1/sessions/{tunnel}/{session}": a.serveSession,
@@ -149,10 +150,22 @@ func serveDescription(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, api.OpenAPI())
 }
 
+func (a *Appliance) serveTunnels(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("config") == "1" {
+		answer(w, a.TunnelConfigs())
+		return
+	}
+	answer(w, a.Tunnels())
+}
+
+func sessionQuery(tunnel string, q url.Values) api.SessionQuery {
+	return api.SessionQuery{Tunnel: tunnel, Errors: q.Get("errors") == "1", Cookies: q.Get("cookies") == "1", Config: q.Get("config") == "1"}
+}
+
 func (a *Appliance) serveSessions(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	tunnel := q.Get("tunnel")
-	list, ok := a.Sessions(api.SessionQuery{Tunnel: tunnel, Errors: q.Get("errors") == "1", Cookies: q.Get("cookies") == "1"})
+	list, ok := a.Sessions(sessionQuery(tunnel, q))
 	if !ok {
 		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", tunnel))
 		return

@@ -170,8 +170,7 @@ func (a *Appliance) answerSession(w http.ResponseWriter, tunnel, name string, st
 }
 
 func (a *Appliance) serveTunnelSessions(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	list, ok := a.Sessions(api.SessionQuery{Tunnel: r.PathValue("tunnel"), Errors: q.Get("errors") == "1", Cookies: q.Get("cookies") == "1"})
+	list, ok := a.Sessions(sessionQuery(r.PathValue("tunnel"), r.URL.Query()))
 	if !ok {
 		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", r.PathValue("tunnel")))
 		return

@@ -213,6 +213,42 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
+// Whatever name the configuration takes, requests find.
+func TestOddNames(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	_, c := rig(t, requestText)
+	ctx := t.Context()
+	for i, name := range []string{"a b", "\u00fc", "50%", "%2e%2e", "a?b#c", "a+b&c=d", "{tunnel}", "...", `q"u'o\`, "sessions", "\U0001f980"} {
+		keys := api.Keys{"encap": "ip", "local": "192.0.2.1", "peer": "192.0.2.2", "tid": 100 + i, "ptid": 1, "session": api.Keys{name: api.Keys{"sid": 100 + i, "psid": 1, "attach": "ac0", "vlan": 1000 + i}}}
+		if _, err := c.CreateTunnel(ctx, name, keys); err != nil {
+			t.Errorf("tunnel %q: %v", name, err)
+			continue
+		}
+		if v, err := c.Tunnel(ctx, name); err != nil || v.Name != name {
+			t.Errorf("tunnel %q: %q, %v", name, v.Name, err)
+		}
+		if v, err := c.ModifySession(ctx, name, name, api.Keys{"description": name}); err != nil || v.Name != name || v.Description != name {
+			t.Errorf("session %q: %q, %v", name, v.Name, err)
+		}
+		if v, err := c.Session(ctx, name+"/"+name, false); err != nil || v.Description != name {
+			t.Errorf("session by path %q: %q, %v", name, v.Name, err)
+		}
+		if err := c.DeleteSession(ctx, name, name); err != nil {
+			t.Errorf("session %q: %v", name, err)
+		}
+		if err := c.DeleteTunnel(ctx, name); err != nil {
+			t.Errorf("tunnel %q: %v", name, err)
+		}
+	}
+	for _, name := range []string{".", "..", "a/b", "a\nb", strings.Repeat("x", 256)} {
+		if _, err := c.CreateTunnel(ctx, name, api.Keys{}); code(err) != api.CodeInvalidConfig {
+			t.Errorf("tunnel %q: %v", name, err)
+		}
+	}
+}
+
 type recorder struct {
 	header http.Header
 	status int

@@ -53,6 +53,19 @@ func (a *Appliance) Tunnels() []api.Tunnel {
 	return list
 }
 
+// TunnelConfigs is Tunnels, each with its configuration.
+func (a *Appliance) TunnelConfigs() []api.Tunnel {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := make([]api.Tunnel, 0, len(a.tunnels))
+	for _, t := range a.tunnels {
+		v := a.apiTunnel(t)
+		v.Config = t.Keys()
+		list = append(list, v)
+	}
+	return list
+}
+
 func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
 	v := api.Tunnel{
 		Name: t.Name, Description: t.Description, Enabled: t.Enabled, TunnelID: t.TID, PeerTunnel: t.PTID, VRF: t.VRF,
@@ -128,6 +141,10 @@ func (a *Appliance) Sessions(q api.SessionQuery) (iter.Seq[api.Session], bool) {
 				continue
 			}
 			v := a.apiSession(s, q.Cookies)
+			if q.Config {
+				c := s.config()
+				v.Config = sessionKeys(&c, q.Cookies)
+			}
 			a.mu.Unlock()
 			if q.Errors && v.TxErrors+v.RxErrors+v.RxCookieDiscards+v.RxSeqDiscards+v.Suspect == 0 {
 				continue

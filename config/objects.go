@@ -155,6 +155,8 @@ func (l *loader) checkName(at place, name string) bool {
 	switch {
 	case name == "":
 		l.errorf(at, "", "has an empty name; give it one")
+	case name == "." || name == "..":
+		l.errorf(at, "", "has a name that is a folder in paths; rename it")
 	case len(name) > maxName:
 		l.errorf(at, "", "has a name of %d bytes; %d is the most", len(name), maxName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(c rune) bool {

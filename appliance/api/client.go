@@ -90,11 +90,19 @@ func (c *Client) Tunnels(ctx context.Context) ([]Tunnel, error) {
 	return v, err
 }
 
+// TunnelConfigs asks for all tunnels, each with its configuration.
+func (c *Client) TunnelConfigs(ctx context.Context) ([]Tunnel, error) {
+	var v []Tunnel
+	err := c.get(ctx, "/v1/tunnels", url.Values{"config": {"1"}}, &v)
+	return v, err
+}
+
 // SessionQuery narrows a list of sessions. The zero value asks for all, cookies redacted.
 type SessionQuery struct {
 	Tunnel  string // only of this tunnel
 	Errors  bool   // only with errors, discards or suspicion
 	Cookies bool   // with cookies in clear
+	Config  bool   // each with its configuration
 }
 
 func (q SessionQuery) values() url.Values {
@@ -107,6 +115,9 @@ func (q SessionQuery) values() url.Values {
 	}
 	if q.Cookies {
 		v.Set("cookies", "1")
+	}
+	if q.Config {
+		v.Set("config", "1")
 	}
 	return v
 }

@@ -19,6 +19,7 @@ type parameter struct{ name, kind, text string }
 
 var (
 	withCookies = parameter{"cookies", "flag", "cookies in clear"}
+	withConfig  = parameter{"config", "flag", "each with its keys"}
 	ofErrors    = parameter{"errors", "flag", "only sessions with errors, discards or a suspicion"}
 	ofOne       = parameter{"of", "string", "a port, tunnel/session, or a session's bare name where that is unique"}
 )
@@ -38,16 +39,16 @@ var operations = []operation{
 	{pattern: "GET /v1/drops", id: "listDrops", summary: "Every reason not to forward a frame, with its count", answer: []Drop{}},
 	{pattern: "GET /v1/workers", id: "listWorkers", summary: "All workers", answer: []Worker{}},
 
-	{pattern: "GET /v1/tunnels", id: "listTunnels", summary: "All tunnels, in the order of the configuration, without their keys", answer: []Tunnel{}},
+	{pattern: "GET /v1/tunnels", id: "listTunnels", summary: "All tunnels, in the order of the configuration", query: []parameter{withConfig}, answer: []Tunnel{}},
 	{pattern: "POST /v1/tunnels", id: "createTunnel", summary: "Add a tunnel, and its sessions if session has any: all stand, or none does", body: "NewTunnel", status: http.StatusCreated, answer: Tunnel{}, codes: with(changing, CodeTunnelExists)},
 	{pattern: "GET /v1/tunnels/{tunnel}", id: "getTunnel", summary: "One tunnel with its keys", answer: Tunnel{}, codes: []string{CodeNoSuchTunnel}},
 	{pattern: "PATCH /v1/tunnels/{tunnel}", id: "modifyTunnel", summary: "Change keys of a tunnel and leave the others as they are; counters go on. What the file has is as it says after the next reload", body: "TunnelKeys", answer: Tunnel{}, codes: with(changing, CodeNoSuchTunnel)},
 	{pattern: "DELETE /v1/tunnels/{tunnel}", id: "deleteTunnel", summary: "Remove a tunnel with its sessions; one that the file has comes back at a reload", status: http.StatusNoContent, codes: with(changing, CodeNoSuchTunnel)},
 
-	{pattern: "GET /v1/sessions", id: "listSessions", summary: "All sessions, in the order of the configuration, without their keys", query: []parameter{{"tunnel", "string", "only those of this tunnel"}, ofErrors, withCookies}, answer: []Session{}, codes: []string{CodeNoSuchTunnel}},
+	{pattern: "GET /v1/sessions", id: "listSessions", summary: "All sessions, in the order of the configuration", query: []parameter{{"tunnel", "string", "only those of this tunnel"}, ofErrors, withConfig, withCookies}, answer: []Session{}, codes: []string{CodeNoSuchTunnel}},
 	{pattern: "GET /v1/sessions/{session}", id: "findSession", summary: "One session with its keys, by a name that is unique", query: []parameter{withCookies}, answer: Session{}, codes: []string{CodeNoSuchSession, CodeAmbiguousSession}},
 	{pattern: "GET /v1/sessions/{tunnel}/{session}", id: "getSessionByPath", summary: "One session with its keys", query: []parameter{withCookies}, answer: Session{}, codes: []string{CodeNoSuchSession}},
-	{pattern: "GET /v1/tunnels/{tunnel}/sessions", id: "listTunnelSessions", summary: "A tunnel's sessions, without their keys", query: []parameter{ofErrors, withCookies}, answer: []Session{}, codes: []string{CodeNoSuchTunnel}},
+	{pattern: "GET /v1/tunnels/{tunnel}/sessions", id: "listTunnelSessions", summary: "A tunnel's sessions", query: []parameter{ofErrors, withConfig, withCookies}, answer: []Session{}, codes: []string{CodeNoSuchTunnel}},
 	{pattern: "POST /v1/tunnels/{tunnel}/sessions", id: "createSession", summary: "Add a session to a tunnel, of the file or not", body: "NewSession", status: http.StatusCreated, answer: Session{}, codes: with(changing, CodeNoSuchTunnel, CodeNoSuchSession, CodeSessionExists)},
 	{pattern: "GET /v1/tunnels/{tunnel}/sessions/{session}", id: "getSession", summary: "One session with its keys", query: []parameter{withCookies}, answer: Session{}, codes: []string{CodeNoSuchSession}},
 	{pattern: "PATCH /v1/tunnels/{tunnel}/sessions/{session}", id: "modifySession", summary: "Change keys of a session and leave the others as they are; counters go on. What the file has is as it says after the next reload", body: "SessionKeys", answer: Session{}, codes: with(changing, CodeNoSuchTunnel, CodeNoSuchSession)},

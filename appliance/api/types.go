@@ -93,7 +93,7 @@ type Tunnel struct {
 	Unknown      string `json:"unknown"` // data messages of sessions that are none of ours: drop | kernel
 	SessionCount int    `json:"session_count"`
 	Origin       string `json:"origin"`           // file | api
-	Config       Keys   `json:"config,omitempty"` // every key with its value, where one tunnel is asked for
+	Config       Keys   `json:"config,omitempty"` // every key with its value, where one tunnel is asked for, or config=1
 
 	HelloTimeout int64  `json:"hello_timeout,omitempty"` // ms; 0: HELLOs are answered, not sent
 	OnDown       string `json:"on_down"`                 // none | ac-down
@@ -170,7 +170,7 @@ type Session struct {
 	SeqResyncs      uint64   `json:"rx_seq_resyncs"`         // times that the peer began its numbers anew
 	Rates           *Rates   `json:"rates,omitempty"`        // with show --rates
 	Origin          string   `json:"origin"`                 // file | api
-	Config          Keys     `json:"config,omitempty"`       // every key with its value, where one session is asked for; cookies as below
+	Config          Keys     `json:"config,omitempty"`       // every key with its value, where one session is asked for, or config=1; cookies only if they are asked for
 	Statistics
 }
 
