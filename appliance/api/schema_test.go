@@ -163,7 +163,7 @@ func (s *schemas) structure(t reflect.Type) {
 func ofKeys(table string) (properties object, err error) {
 	properties = object{}
 	for _, k := range config.Keys() {
-		if k.Table != table {
+		if k.Table != table || k.Name == "cookie_file" { // which is for files
 			continue
 		}
 		v, err := ofKey(k)

@@ -38,7 +38,10 @@ const (
 )
 
 // tunnelNames and sessionNames complete by what the running xwire has; without one, by nothing.
-func (s *shower) tunnelNames(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (s *shower) tunnelNames(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), askFor)
 	defer cancel()
 	tunnels, err := s.client().Tunnels(ctx)

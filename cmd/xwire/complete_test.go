@@ -40,7 +40,7 @@ func complete(t *testing.T, args ...string) (lines []string, directive string) {
 }
 
 func TestCompletion(t *testing.T) {
-	const noFiles, extension = ":4", ":8"
+	const noFiles, extension, noFilesNoSpace = ":4", ":8", ":6"
 	socket := answers(t, map[string]any{
 		"/v1/tunnels":  []api.Tunnel{{Name: "paris", Description: "Paris POP"}, {Name: "oslo"}},
 		"/v1/sessions": []api.Session{{Tunnel: "paris", Name: "a", Description: "ticket 1"}, {Tunnel: "oslo", Name: "b"}},
@@ -58,8 +58,15 @@ func TestCompletion(t *testing.T) {
 		{[]string{"run", "--log-format", ""}, "text json", noFiles},
 		{[]string{"run", ""}, "", noFiles},
 		{[]string{"show", "--control", socket, "session", ""}, "paris/a\tticket 1 oslo/b", noFiles},
+		{[]string{"show", "--control", socket, "tunnel", ""}, "paris\tParis POP oslo", noFiles},
+		{[]string{"show", "--control", socket, "tunnel", "oslo", ""}, "", noFiles},
 		{[]string{"show", "--control", socket, "session", "x", ""}, "", noFiles},
 		{[]string{"show", "--control", socket, "sessions", "--tunnel", ""}, "paris\tParis POP oslo", noFiles},
+		{[]string{"set", "--control", socket, ""}, "paris\tParis POP oslo paris/a\tticket 1 oslo/b", noFiles},
+		{[]string{"set", "paris/a", "rx"}, "rx_cookie=\thex string, byte array, or array of two of them", noFilesNoSpace},
+		{[]string{"set", "paris", "ttl=1", "tt"}, "", noFilesNoSpace},
+		{[]string{"set", "paris/a", "ttl="}, "", noFiles},
+		{[]string{"delete", "paris/a", ""}, "", noFiles},
 		{[]string{"events", ""}, "", noFiles},
 		{[]string{"reload", "--confirm-within", ""}, "", noFiles},
 		{[]string{"show", "config", ""}, "", noFiles},

@@ -74,7 +74,7 @@ func (e *env) root() *cobra.Command {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(e.runCommand(), e.reloadCommand(), e.confirmCommand(), e.checkCommand(), e.importCommand(), e.l2tpCommand(), e.captureCommand(), e.traceCommand(), e.eventsCommand(), e.showCommand(), e.demoCommand(), e.benchCommand(), e.versionCommand())
+	root.AddCommand(e.runCommand(), e.reloadCommand(), e.confirmCommand(), e.addCommand(), e.setCommand(), e.deleteCommand(), e.checkCommand(), e.importCommand(), e.l2tpCommand(), e.captureCommand(), e.traceCommand(), e.eventsCommand(), e.showCommand(), e.demoCommand(), e.benchCommand(), e.versionCommand())
 	completeArgs(root)
 	return root
 }

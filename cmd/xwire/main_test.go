@@ -81,6 +81,7 @@ func TestTables(t *testing.T) {
 		{"Tunnels", tunnelsText([]api.Tunnel{{Name: "paris", Encap: "udp", Local: "2001:db8::1", LocalPort: 1701, NextHop: api.NextHop{State: "no_route", Reason: "no route to 2001:db8::2"}}}),
 			[]string{"[2001:db8::1]:1701", "no_route", "no route to 2001:db8::2"}},
 		{"a keyed tunnel", tunnelsText([]api.Tunnel{{Name: "lyon", Encap: "ip", Keyed: true}}) + sessionText(api.Session{PeerSessionID: 0xffffffff}), []string{"ip keyed", "any, peer 4294967295"}},
+		{"Tunnel", tunnelText(api.Tunnel{Name: "paris", Origin: "api", Encap: "ip", Config: api.Keys{"tid": 7.0, "ttl": 64.0, "tos": 8.0, "df": true}}), []string{"origin              api", "config tid          7", "config tos          8", "config df           true"}},
 		{"Ports", portsText([]api.Port{{Name: "core0", State: "up", Mode: "zerocopy", Received: 10, Sent: 7, Drops: map[string]uint64{"oversize": 3, "runt": 0}, ToKernel: map[string]uint64{"fragment": 2}}, {Name: "trunk", Spliced: map[string]uint64{"no_place": 4}}}),
 			[]string{"zerocopy", "core0: dropped 3 oversize", "core0: left to the kernel 2 fragment", "trunk: dropped before local interfaces 4 no_place"}},
 		{"Drops", dropsText([]api.Drop{{Reason: "oversize", Help: "Too large.", Frames: 3, Ports: map[string]uint64{"core0": 3}}, {Reason: "runt"}}, false),

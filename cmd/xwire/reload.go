@@ -111,7 +111,11 @@ func writeReload(w io.Writer, r api.Reload) error {
 		if r.DryRun {
 			done = "nothing was done"
 		}
-		fmt.Fprintf(&b, "%d changes: %s; %s\n", len(r.Changes), strings.Join(sum, ", "), done)
+		changes := "changes"
+		if len(r.Changes) == 1 {
+			changes = "change"
+		}
+		fmt.Fprintf(&b, "%d %s: %s; %s\n", len(r.Changes), changes, strings.Join(sum, ", "), done)
 	}
 	if r.Confirm != nil {
 		fmt.Fprintf(&b, "rolled back at %s unless `xwire confirm` comes\n", r.Confirm.Local().Format(time.TimeOnly))

@@ -46,7 +46,7 @@ func (e *env) showCommand() *cobra.Command {
 	}
 	cmd.PersistentFlags().StringVar(&s.control, "control", api.DefaultSocket, "the control `SOCKET` of the xwire to ask")
 	cmd.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON")
-	cmd.AddCommand(s.tunnels(), s.sessions(), s.session(), s.ports(), s.drops(), s.workers(), s.config())
+	cmd.AddCommand(s.tunnels(), s.tunnel(), s.sessions(), s.session(), s.ports(), s.drops(), s.workers(), s.config())
 	return cmd
 }
 

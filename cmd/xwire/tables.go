@@ -209,6 +209,7 @@ func sessionText(s api.Session) string {
 	if s.Suspicion != "" {
 		line("suspicion", "%s", s.Suspicion)
 	}
+	configLines(line, "session", s.Config)
 	w.Flush()
 	return b.String()
 }
