@@ -54,6 +54,9 @@ func (p *peer) modules() []string {
 func (p *peer) linuxSession(s *Session) {
 	name := InterfaceName(s.PSID)
 	p.printf("\n# session %s\n", s.Name)
+	for _, l := range s.linuxCannot() {
+		p.printf("# %s\n", l)
+	}
 	p.printf("ip l2tp add session name %s tunnel_id %d session_id %d peer_session_id %d", name, max(p.t.PTID, 1), s.PSID, cmp.Or(s.SID, s.PSID))
 	if s.RxCookieCount > 0 {
 		p.printf(" cookie %s", p.cookie(s.RxCookies[0]))
@@ -72,6 +75,20 @@ func (p *peer) linuxSession(s *Session) {
 		p.printf("# %s\n", l)
 	}
 	p.vlans(s, name, mtu)
+}
+
+// linuxCannot tells what of the session the kernel does not do, or not as it is meant.
+func (s *Session) linuxCannot() (list []string) {
+	if s.Oversize == OversizePW {
+		list = append(list, `The kernel knows no fragments inside the pseudowire, and delivers ours as frames: use oversize = "fragment" in the file.`)
+	}
+	if s.Sequence.Require && !s.Sequence.Send {
+		list = append(list, "The kernel ceases to number once a packet without a number comes: set send_seq = true in the file beside recv_seq.")
+	}
+	if s.Marking.FlowPort {
+		list = append(list, `The kernel takes no source port but the one that it is told: leave source_port = "flow" out of the file.`)
+	}
+	return list
 }
 
 // mtu is that of the peer's interface: no packet that it takes is too large for the path in either

@@ -2,6 +2,7 @@ package pw
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -250,4 +251,88 @@ func FuzzSwitch(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What comes cut up inside the pseudowire, or in outer fragments, is whole when it crosses to the other
+// session, and leaves as that session's path and its oversize have it; PPP as Ethernet.
+func TestJoinOfFragments(t *testing.T) {
+	for _, ppp := range []bool{false, true} {
+		for _, from := range []Oversize{OversizeFragment, OversizePW} {
+			for _, to := range []Oversize{OversizeFragment, OversizePW, OversizeDrop} {
+				t.Run(fmt.Sprintf("ppp %v/%d to %d", ppp, from, to), func(t *testing.T) {
+					session := func(o Oversize, sid, psid uint32, port uint16) SessionSpec {
+						s := SessionSpec{SID: sid, PSID: psid, Sublayer: l2tp.SublayerDefault, Type: l2tp.PWEth, Oversize: o, AC: Attachment{Port: port}}
+						s.Sequence.Send = o == OversizePW
+						if ppp {
+							s.Type = l2tp.PWPPP
+						}
+						if ppp && port != NoPort {
+							s.AC.VLAN.Kind = VLANUntagged
+							s.PPPoE = PPPoE{SessionID: 7, Own: l2tp.MAC{2, 5: 1}, Peer: l2tp.MAC{2, 5: 2}}
+						}
+						return s
+					}
+					box := func(tunnels []TunnelSpec, sessions ...SessionSpec) *rig {
+						table := NewTable(1)
+						table.SetPort(0, PortSpec{Core: true})
+						table.Reassemble(minChunk)
+						var ids []SessionID
+						for i, tun := range tunnels {
+							id := must(table.AddTunnel(tun))(t)
+							table.SetTunnelNextHop(id, table.AddNextHop(NextHop{Port: 0, MTU: 600}))
+							sessions[i].Tunnel = id
+							ids = append(ids, must(table.AddSession(sessions[i]))(t))
+						}
+						if len(ids) == 2 {
+							must(0, table.Join(ids[0], ids[1]))(t)
+						}
+						r := newRig(t, table)
+						r.supply()
+						return r
+					}
+					swap := func(s *TunnelSpec) { s.Local, s.Peer = s.Peer, s.Local }
+					six := with(udp6, func(s *TunnelSpec) { s.UDPChecksumTx = true })
+					near := box([]TunnelSpec{ip4}, session(from, 1, 2, 1))
+					middle := box([]TunnelSpec{with(ip4, swap), six}, session(from, 2, 1, NoPort), session(to, 3, 4, NoPort))
+					far := box([]TunnelSpec{with(six, swap)}, session(to, 4, 3, 1))
+					for round := range 3 {
+						frame := payload(1400+round, 9)
+						want := frame
+						if ppp {
+							s := session(from, 1, 2, 1)
+							want = s.refToPPPoE(frame[12:])
+							frame = join(want[6:12], want[:6], want[12:])
+						}
+						packets := fragmentsOf(t, near, frame)
+						if len(packets) != 3 {
+							t.Fatalf("%d packets from the near box, want 3", len(packets))
+						}
+						middle.supply()
+						out := middle.give(0, 1, packets...)
+						var onward [][]byte
+						for _, fr := range out {
+							if fr.Out == 0 {
+								onward = append(onward, bytes.Clone(middle.bytes(fr)))
+							}
+						}
+						if to == OversizeDrop {
+							if d := dropsAt(middle.table, 0); len(onward) != 0 || d["oversize"] != uint64(round+1) || len(d) != 1 || len(out) != 3 {
+								t.Fatalf("%d packets onward, %d frames back, drops %v", len(onward), len(out), d)
+							}
+							continue
+						}
+						if len(onward) != 3 {
+							t.Fatalf("%d packets onward, want 3; drops %v", len(onward), dropsAt(middle.table, 0))
+						}
+						if got := far.delivered(far.give(0, 1, onward...)); len(got) != 1 || !bytes.Equal(got[0], want) {
+							t.Fatalf("%d frames at the far end; drops %v\n%x\n%x", len(got), dropsAt(far.table, 0), got, want)
+						}
+					}
+					if f := middle.table.Forwarder(0); f.Held() != 0 {
+						t.Errorf("%d held", f.Held())
+					}
+				})
+			}
+		}
+	}
 }
