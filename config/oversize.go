@@ -35,6 +35,35 @@ func (o Oversize) then() string {
 	return [...]string{"is sent in IP fragments", "is dropped", "is fragmented inside the pseudowire"}[o]
 }
 
+// sizeWarnings tells what does not fit a core of that MTU whole, what becomes of it, and which core would
+// have room. mtu is that of the customer's packets.
+func sizeWarnings(warn func(key, format string, args ...any), t *Tunnel, s *Session, mtu, coreMTU int) {
+	whole := 1500
+	if s.PPP() {
+		whole -= pppoeRoom // what PPPoE clients send
+	}
+	then := s.Oversize.then()
+	switch {
+	case s.Switched() && s.AnswerTooBig:
+		warn("icmp_too_big", "has no effect between two sessions: what is larger than %d %s", mtu, then)
+	case s.AnswerTooBig && s.Oversize != OversizeDrop:
+		then += ", but for IPv4 with DF and IPv6, whose senders are told"
+	case s.AnswerTooBig:
+		then += ", and senders of IPv4 with DF and IPv6 are told"
+	}
+	switch need := s.CoreMTU(t, whole); {
+	case s.Local() && s.MTU != 0 && s.CoreMTU(t, mtu) > coreMTU:
+		warn("mtu", "%d does not fit through a core MTU of %d: what is larger than %d %s; a core MTU of %d carries it whole",
+			s.MTU, coreMTU, int(s.MTU)-s.CoreMTU(t, mtu)+coreMTU, then, s.CoreMTU(t, mtu))
+	case mtu >= whole || need <= coreMTU || s.Local() && s.MTU != 0:
+	case s.Local() && s.MTU == 0:
+		warn("mtu", "is %d, as the kernel's would be: the interface takes nothing larger, customers' %d-byte packets neither; with mtu = %d what is larger %s, and a core MTU of %d carries it whole",
+			mtu, whole, whole+s.InterfaceMTU(t, coreMTU)-mtu, then, need)
+	default:
+		warn("mtu", "is %d: what is larger, customers' %d-byte packets too, %s; a core MTU of %d carries them whole", mtu, whole, then, need)
+	}
+}
+
 // checkOversize knows what RFC 4623 section 3 asks of sessions that fragment inside the pseudowire.
 func (s *Session) checkOversize(p problems, t *Tunnel) {
 	if s.Oversize != OversizePW {

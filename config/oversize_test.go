@@ -58,3 +58,42 @@ func TestSizeKeys(t *testing.T) {
 		})
 	}
 }
+
+// What does not fit is told with what becomes of it, and the core that would have room.
+func TestSizeWarnings(t *testing.T) {
+	const head = "[port.p]\ninterface = \"e\"\n[tunnel.t]\nencap = \"ip\"\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\ntid = 1\nptid = 1\n" +
+		"[tunnel.t.session.s]\nsid = 1\npsid = 1\nl2spec_type = \"default\"\n"
+	const attached = "attach = \"p\"\nvlan = \"all\"\n"
+	for _, tt := range []struct {
+		keys    string
+		coreMTU int
+		want    string // "": nothing is said
+	}{
+		{attached, 1500, "is 1458: what is larger, customers' 1500-byte packets too, is sent in IP fragments; a core MTU of 1542 carries them whole"},
+		{attached, 1541, "is 1499: what is larger, customers' 1500-byte packets too, is sent in IP fragments; a core MTU of 1542 carries them whole"},
+		{attached, 1542, ""},
+		{attached + "oversize = \"drop\"\n", 1500, "too, is dropped; a core MTU of 1542"},
+		{attached + "icmp_too_big = true\n", 1500, "too, is sent in IP fragments, but for IPv4 with DF and IPv6, whose senders are told; a core MTU of 1542"},
+		{attached + "oversize = \"drop\"\nicmp_too_big = true\n", 1500, "too, is dropped, and senders of IPv4 with DF and IPv6 are told; a core MTU of 1542"},
+		{"", 1500, "is 1458, as the kernel's would be: the interface takes nothing larger, customers' 1500-byte packets neither; with mtu = 1500 what is larger is sent in IP fragments, and a core MTU of 1542 carries it whole"},
+		{"", 1542, ""},
+		{"mtu = 1500\n", 1500, "1500 does not fit through a core MTU of 1500: what is larger than 1458 is sent in IP fragments; a core MTU of 1542 carries it whole"},
+		{"mtu = 1500\n", 1542, ""},
+		{"mtu = 1400\n", 1500, ""},
+		{"attach = \"t/o\"\nicmp_too_big = true\n[tunnel.t.session.o]\nsid = 2\npsid = 2\nl2spec_type = \"none\"\n", 1600, "has no effect between two sessions: what is larger than 1558 is sent in IP fragments"},
+	} {
+		cfg, err := parse("size.toml", head+tt.keys, disk{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, w := range cfg.Report(tt.coreMTU).Warnings {
+			if k := lastKey(w.Key); k == "mtu" || k == "icmp_too_big" {
+				said += w.Msg
+			}
+		}
+		if !strings.Contains(said, tt.want) || tt.want == "" && said != "" {
+			t.Errorf("%q, core MTU %d: said %q, want %q", tt.keys, tt.coreMTU, said, tt.want)
+		}
+	}
+}

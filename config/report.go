@@ -248,19 +248,7 @@ func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMT
 	}
 	markingWarnings(warn, t, s)
 	limitWarnings(warn, s)
-	whole := 1500
-	if s.PPP() {
-		whole -= pppoeRoom // what PPPoE clients send
-	}
-	need := s.CoreMTU(t, whole)
-	then := s.Oversize.then()
-	switch {
-	case s.Local() && s.MTU != 0 && s.CoreMTU(t, rs.MTU) > coreMTU:
-		warn("mtu", "%d does not fit through a core MTU of %d: what is larger than %d %s; a core MTU of %d carries it whole",
-			s.MTU, coreMTU, int(s.MTU)-s.CoreMTU(t, rs.MTU)+coreMTU, then, s.CoreMTU(t, rs.MTU))
-	case rs.MTU < whole && need > coreMTU:
-		warn("mtu", "is %d: what is larger, customers' %d-byte packets too, %s; a core MTU of %d carries them whole", rs.MTU, whole, then, need)
-	}
+	sizeWarnings(warn, t, s, rs.MTU, coreMTU)
 }
 
 // grouper keeps the first of the warnings that say the same, and counts the others.
