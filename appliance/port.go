@@ -41,6 +41,7 @@ type port struct {
 	reason string            // why it is not open, or not up
 	retry  time.Time         // not before
 	told   string            // the last reason that was logged
+	up     bool              // as events tell
 	warned map[string]bool   // what was logged once since it was last open
 	pause  time.Duration     // until the next try, when tries disturb the interface
 	last   rings.PortStatus  // of the last opening, while it is closed; the rings go on counting where they were

@@ -324,8 +324,10 @@ func TestEvents(t *testing.T) {
 	saw("deleted tunnel more api", "")
 
 	command(t, "ip link set ac0 down")
+	saw("down port ac0", "ac0")
 	saw("down session file two api", "port ac0: ")
 	command(t, "ip link set ac0 up")
+	saw("up port ac0", "")
 	saw("up session file two api", "")
 	mu.Lock()
 	got = nil // the tunnel's first up among them

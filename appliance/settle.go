@@ -23,12 +23,17 @@ func (u *unsettled) target(t *target) {
 	u.targets[t] = true
 }
 
-// settle tells of tunnels and sessions that went up or down. The caller holds mu.
+// settle tells of ports, tunnels and sessions that went up or down. The caller holds mu.
 func (a *Appliance) settle() {
 	u := a.unsettled
 	a.unsettled = unsettled{}
 	if !u.all && len(u.targets) == 0 {
 		return
+	}
+	if u.all {
+		for _, p := range a.ports {
+			a.settlePort(p)
+		}
 	}
 	for _, t := range a.tunnels {
 		if u.all || u.targets[t.target] {
@@ -38,6 +43,19 @@ func (a *Appliance) settle() {
 			}
 		}
 	}
+}
+
+func (a *Appliance) settlePort(p *port) {
+	up := p.opened != nil && !p.opened.down
+	if up == p.up {
+		return
+	}
+	p.up = up
+	e := api.Event{Type: api.EventUp, Kind: "port", Port: p.Name}
+	if !up {
+		e.Type, e.Reason = api.EventDown, cmp.Or(p.reason, "it is closed")
+	}
+	a.events.publish(e)
 }
 
 func (a *Appliance) settleTunnel(t *tunnel) {

@@ -22,7 +22,8 @@ created, modified or deleted, and by whom; tunnels and sessions that go up or do
 that cannot be reached and next hops that have gone; reloads and what became of them.
 
   created, modified, deleted   of a tunnel, session or port; of modified, the keys
-  up, down                     a session carries frames, or not; a tunnel's packets can leave, or it is off
+  up, down                     a port sends and receives, or not; a session carries frames, or not; a
+                               tunnel's packets can leave, or it is off
   peer_unreachable             a tunnel has no route, or its peer does not answer
   neighbour_lost               a tunnel's next hop has no address any more
   reloaded, confirmed, rolled_back
