@@ -275,7 +275,7 @@ func TestJoinOfFragments(t *testing.T) {
 					box := func(tunnels []TunnelSpec, sessions ...SessionSpec) *rig {
 						table := NewTable(1)
 						table.SetPort(0, PortSpec{Core: true})
-						table.Reassemble(minChunk)
+						table.Reassemble(Layout{Chunk: minChunk})
 						var ids []SessionID
 						for i, tun := range tunnels {
 							id := must(table.AddTunnel(tun))(t)
