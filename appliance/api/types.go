@@ -158,7 +158,7 @@ type Session struct {
 	RxRateDiscards  uint64   `json:"rx_rate_discards"`       // frames above rate out of it
 	StormDiscards   uint64   `json:"rx_storm_discards"`      // frames above a limit of broadcast, multicast or unknown unicast
 	ECNDiscards     uint64   `json:"rx_ecn_discards"`        // frames that could not tell of congestion on the way
-	Fragments       uint64   `json:"rx_fragment_discards"`   // frames with the B or E bit
+	Fragments       uint64   `json:"rx_fragment_discards"`   // frames with the B or E bit that were not put together
 	SendSeq         bool     `json:"send_seq"`               // numbers are sent now
 	RecvSeq         bool     `json:"recv_seq"`               // numbers are required
 	LNSMode         bool     `json:"lns_mode"`               // false: numbers are sent while the peer sends them
