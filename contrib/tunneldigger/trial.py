@@ -5,13 +5,17 @@
 
 BINARY is xwire, SRC the src folder of the broker's source. Root is needed. The clients speak the
 broker's protocol and L2TPv3; each has the bridge of the box answer an ARP request through its own
-tunnel, which is a port of the bridge. Then the broker is stopped and started, as on an upgrade, and
-all clients connect again. Status 0: all did, in time.
+tunnel, which is a port of the bridge, has a probe answered by the tunnel's socket, and names an MTU,
+which its interface must have then. Then the broker is stopped and started, as on an upgrade, and all
+clients connect again. Status 0: all did, in time.
 """
 
 import argparse
 import ctypes
+import json
 import os
+import platform
+import re
 import select
 import shutil
 import signal
@@ -22,9 +26,15 @@ import sys
 import tempfile
 import time
 
+import xwire_broker
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 PORT = 8942
-COOKIE, PREPARE, ERROR, TUNNEL = 1, 2, 3, 4
+# At most so many clients wait for their tunnel at a time, and each asks again after so many seconds: a
+# request may get lost in the broker, between a new tunnel's bind and its connect, and one that is asked
+# for while it is made may be made twice.
+WINDOW, AGAIN = 50, 5
+COOKIE, PREPARE, ERROR, TUNNEL, PROBE, PROBED, MTU = 1, 2, 3, 4, 6, 7, 9
 UNIQUE_SESSION_ID = 1
 
 
@@ -61,9 +71,8 @@ class Client:
         self.state, self.asked, self.tunnel, self.tries = "cookie", 0, None, 0
 
     def ask(self, now):
-        """Says what is to be said next, again and again until it is answered. A tunnel takes the broker a
-        moment, and one that is asked for twice may be made twice."""
-        if self.state == "done" or now - self.asked < (20 if self.state == "tunnel" else 1):
+        """Says what is to be said next, again and again until it is answered."""
+        if self.state == "done" or now - self.asked < {"tunnel": AGAIN, "arp": 0.3}.get(self.state, 1):
             return
         self.asked = now
         self.tries += 1
@@ -71,11 +80,20 @@ class Client:
             "cookie": lambda: control(COOKIE, bytes(8)),
             "tunnel": lambda: control(PREPARE, self.cookie + bytes([len(self.uuid)]) + self.uuid + struct.pack("!II", self.number + 1, UNIQUE_SESSION_ID)),
             "arp": self.arp,
+            "probe": lambda: control(PROBE),
         }[self.state]()
         try:
+            if self.state == "probe":
+                self.socket.send(control(MTU, struct.pack("!H", self.mtu())))
             self.socket.send(message)
         except OSError:
             pass  # the broker is not there: the kernel tells by ICMP
+
+    def probe(self):
+        self.state, self.asked = "probe", 0
+
+    def mtu(self):
+        return 1300 + self.number % 100
 
     def arp(self):
         frame = b"\xff" * 6 + self.mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
@@ -100,9 +118,12 @@ class Client:
                 self.cookie, self.state, self.asked = payload[:8], "tunnel", 0
             elif kind == TUNNEL and self.state == "tunnel":
                 self.tunnel, self.state, self.asked = struct.unpack("!I", payload[:4])[0], "arp", 0
+            elif kind == PROBED and self.state == "probe":
+                self.state = "done"
             elif kind == ERROR:
                 self.begin()
-            self.ask(now)
+            if self.state != "tunnel":
+                self.ask(now)
 
 
 def connect_all(clients, limit):
@@ -114,6 +135,10 @@ def connect_all(clients, limit):
     start = time.monotonic()
     tunnels = None
     while True:
+        until = time.monotonic() + 0.05
+        for fd, event in poll.poll(50):
+            by_fd[fd].hear(time.monotonic())
+        time.sleep(max(0, until - time.monotonic()))
         now = time.monotonic()
         waiting = [c for c in clients if c.state != "done"]
         if tunnels is None and all(c.state in ("arp", "done") for c in clients):
@@ -125,10 +150,35 @@ def connect_all(clients, limit):
             for c in waiting:
                 states[c.state] = states.get(c.state, 0) + 1
             raise SystemExit("%d of %d clients do not stand after %d s: %s" % (len(waiting), len(clients), limit, states))
+        window = WINDOW - sum(c.state == "tunnel" and c.asked > 0 for c in waiting)
         for c in waiting:
+            if c.state == "tunnel" and c.asked == 0:
+                if window <= 0:
+                    continue
+                window -= 1
             c.ask(now)
-        for fd, event in poll.poll(50):
-            by_fd[fd].hear(now)
+
+
+def compare_mtus(clients, box, socket_path):
+    """Tells that each interface has its client's MTU, as xwire and the kernel know it."""
+    links = json.loads(subprocess.run(["ip", "-n", box, "-j", "link"], capture_output=True, check=True).stdout)
+    kernel = {link["ifname"]: link["mtu"] for link in links}
+    ours = {s["interface"]: s["mtu"] for s in xwire_broker.Control(socket_path).call("GET", "/v1/sessions")}
+    for c in clients:
+        name = "l2tp%d-%d" % (c.tunnel, c.tunnel)
+        if kernel.get(name) != c.mtu() or ours.get(name) != c.mtu():
+            raise SystemExit("%s has MTU %s, and by xwire %s, want %d" % (name, kernel.get(name), ours.get(name), c.mtu()))
+    return "each interface has its client's MTU"
+
+
+def versions(args):
+    xwire = subprocess.run([args.xwire, "version"], capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        with open(os.path.join(args.broker, "..", "setup.py")) as f:
+            broker = re.search(r"VERSION = '(.*)'", f.read()).group(1)
+    except (OSError, AttributeError):
+        broker = "of unknown version"
+    return "%s; tunneldigger broker %s, Python %s; Linux %s, %d CPUs" % (xwire, broker, platform.python_version(), platform.release(), os.cpu_count())
 
 
 def start(args, **more):
@@ -165,7 +215,7 @@ def trial(args, work, box, far):
     hook = os.path.join(work, "up.sh")
     with open(hook, "w") as f:
         # Clients reach the bridge, not each other.
-        f.write("#!/bin/sh\nip link set dev $3 master br0 up && bridge link set dev $3 isolated on\n")
+        f.write("#!/bin/sh\nip link set dev $3 master br0 up && echo 1 >/sys/class/net/$3/brport/isolated\n")
     os.chmod(hook, 0o755)
     config = os.path.join(work, "broker.cfg")
     with open(config, "w") as f:
@@ -205,6 +255,10 @@ def trial(args, work, box, far):
                   (len(clients), what, tunnels, ports, frames), flush=True)
             if ports != len(clients):
                 raise SystemExit("the bridge has %d ports, want %d" % (ports, len(clients)))
+            for c in clients:
+                c.probe()
+            _, probes = connect_all(clients, args.within)
+            print("%d probes answered by the tunnels' sockets after %.1f s; %s" % (len(clients), probes, compare_mtus(clients, box, socket_path)), flush=True)
             stop(broker, signal.SIGINT)  # as from a terminal: it takes leave of its clients
             broker = start(command, env=environment, stdout=log, stderr=log)
             for c in clients:
@@ -227,6 +281,7 @@ def main():
     parser.add_argument("--clients", type=int, default=500)
     parser.add_argument("--within", type=float, default=10, help="seconds for all of them (%(default)s)")
     args = parser.parse_args()
+    print(versions(args), flush=True)
     work = tempfile.mkdtemp(prefix="xwire-td-")
     box, far = "xwtd%d-box" % os.getpid(), "xwtd%d-far" % os.getpid()
     try:
