@@ -236,6 +236,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 		}
 	}
 	start("VCCV messages", a.hearOAM)
+	makeRoom(len(a.workers))
 	start("workers", a.fabric.Run)
 	start("liveness", a.peers.Run)
 	start("control messages", a.hearPeers)

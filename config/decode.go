@@ -55,7 +55,7 @@ func decode(text string, order bool) (d decoded) {
 // a time, so that the tables in memory stay few however long the file is.
 func decodeBatch(text string, list []section) []decoded {
 	out := make([]decoded, len(list))
-	workers := min(runtime.GOMAXPROCS(0), 8, len(list)/64+1)
+	workers := min(runtime.NumCPU(), 8, len(list)/64+1)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {

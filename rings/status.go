@@ -41,7 +41,8 @@ type QueueStatus struct {
 // WorkerStatus is what there is to know of a worker.
 type WorkerStatus struct {
 	Index           int
-	CPU             int // negative: not pinned
+	CPU             int  // negative: not pinned
+	Preferred       bool // it runs before other threads on its CPU, which CAP_SYS_NICE or RLIMIT_NICE allow
 	Parked          bool
 	Rounds          uint64
 	Batches         uint64 // calls of the handler
@@ -101,7 +102,7 @@ func (f *Fabric) WorkerStatus() []WorkerStatus {
 	for i, w := range f.workers {
 		c := w.counters
 		status[i] = WorkerStatus{
-			Index: i, CPU: w.cpu, Parked: w.parked.Load() != 0,
+			Index: i, CPU: w.cpu, Preferred: w.preferred.Load(), Parked: w.parked.Load() != 0,
 			Rounds: c.rounds.load(), Batches: c.batches.load(), Frames: c.frames.load(),
 			Polls: c.polls.load(), Wakeups: c.wakeups.load(),
 			Kicks: c.kicks.load(), KicksSuppressed: c.suppressed.load(), Busy: time.Duration(c.busy.load()),

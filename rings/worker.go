@@ -68,14 +68,15 @@ type worker struct {
 	counters  *workerCounters
 
 	// Shared with the control side and other workers.
-	eventfd int
-	bell    [8]byte // what is written to it: a count above zero; never changes
-	parked  atomic.Uint32
-	mailed  atomic.Bool
-	stop    atomic.Bool
-	mu      sync.Mutex
-	running bool
-	mail    []func()
+	eventfd   int
+	bell      [8]byte // what is written to it: a count above zero; never changes
+	parked    atomic.Uint32
+	mailed    atomic.Bool
+	stop      atomic.Bool
+	preferred atomic.Bool
+	mu        sync.Mutex
+	running   bool
+	mail      []func()
 }
 
 // post has fn called between two rounds of the worker, or at once if it does not run. The channel
@@ -121,6 +122,7 @@ func (w *worker) run(started chan<- error) {
 			return
 		}
 	}
+	w.preferred.Store(prefer() == nil)
 	w.mu.Lock()
 	w.running = true
 	w.mu.Unlock()

@@ -32,7 +32,7 @@ type Stream struct {
 	// 65535.
 	Sizes []int
 	Count uint64
-	Rate  int // frames a second; 0: as fast as the socket takes them
+	Rate  int // frames a second at most; 0: as fast as the socket takes them
 }
 
 // SendStream sends the frames out of an interface, numbered from 0, and returns
@@ -74,6 +74,10 @@ func stayOnOneCPU() error {
 	return nil
 }
 
+// behind is how far a stream with a rate may fall behind and catch up: what a busy machine kept it from
+// sending before is not sent at once, which no ring would take.
+const behind = 5 * time.Millisecond
+
 func (s *Stream) send(ctx context.Context, sock *packetSocket) (uint64, error) {
 	start := time.Now()
 	buf := make([]byte, 0, 65536+4*len(s.Tags))
@@ -83,8 +87,11 @@ func (s *Stream) send(ctx context.Context, sock *packetSocket) (uint64, error) {
 		}
 		if s.Rate > 0 {
 			due := start.Add(time.Duration(i) * time.Second / time.Duration(s.Rate))
-			if wait := time.Until(due); wait > time.Millisecond {
+			switch wait := time.Until(due); {
+			case wait > time.Millisecond:
 				time.Sleep(wait)
+			case wait < -behind:
+				start = start.Add(-wait - behind)
 			}
 		}
 		buf = s.AppendFrame(buf[:0], i)
