@@ -92,7 +92,14 @@ func (a *Appliance) mark(cfg *config.Config) error {
 		return err
 	}
 	_, err = fmt.Fprintln(f, cfg.Digest())
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	folder, err := os.Open(a.o.StateDir) // or a power cut forgets the name
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // unmark forgets what mark noted.

@@ -1,10 +1,12 @@
 package appliance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -71,15 +73,53 @@ func (a *Appliance) reload(r api.ReloadRequest) (api.Reload, error) {
 	if err := a.turn(d, to); err != nil {
 		return api.Reload{}, err
 	}
+	out.Waiting = a.waitingOf(d)
 	if r.ConfirmWithin > 0 {
 		out.Confirm = a.awaitConfirmation(from, to, time.Duration(r.ConfirmWithin*float64(time.Second)))
 	} else {
 		a.confirmed(to)
 	}
 	out.Seconds = time.Since(start).Seconds()
+	a.logChanges(out.Changes)
 	a.log.Info("reloaded", "file", a.o.ConfigFile, "changes", len(out.Changes), "seconds", out.Seconds)
 	a.events.publish(api.Event{Type: api.EventReloaded, Kind: "appliance", Count: len(out.Changes)})
 	return out, nil
+}
+
+// logChanges logs a difference; of a long one, the first.
+func (a *Appliance) logChanges(list []api.Change) {
+	const most = 20
+	for _, c := range list[:min(len(list), most)] {
+		a.log.Info("reload", "change", c.Action, "kind", c.Kind, "name", c.Name, "keys", strings.Join(c.Keys, ","), "effect", c.Effect)
+	}
+	if n := len(list) - most; n > 0 {
+		a.log.Info("reload: and more changes", "number", n)
+	}
+}
+
+// waitingOf are the sessions of a difference that do not stand, and why.
+func (a *Appliance) waitingOf(d *config.Difference) (list []string) {
+	const most = 20
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	more := 0
+	for i := range d.Sessions {
+		if d.Sessions[i].New == nil {
+			continue
+		}
+		s := a.sessionAt(d.Sessions[i].Tunnel.Name + "/" + d.Sessions[i].New.Name)
+		switch {
+		case s == nil || !s.runs() || s.standing && s.waits == nil:
+		case len(list) == most:
+			more++
+		default:
+			list = append(list, fmt.Sprintf("session %s: %s", s.path(), cmp.Or(s.reason(), "it waits")))
+		}
+	}
+	if more > 0 {
+		list = append(list, fmt.Sprintf("and %d more sessions", more))
+	}
+	return list
 }
 
 // turn makes a configuration what runs.

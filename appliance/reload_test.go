@@ -110,6 +110,22 @@ interface_name = "loc0"
 	}
 	command(t, "ip link show loc0")
 
+	// What the host does not let come up is told; the rest stands.
+	whole, _ := os.ReadFile(a.o.ConfigFile)
+	if err := os.WriteFile(a.o.ConfigFile, append(slices.Clone(whole), "[tunnel.file.session.bad]\nsid = 90\npsid = 9\nl2spec_type = \"none\"\ninterface_name = \"far-ac0\"\n[tunnel.file.session.good]\nsid = 91\npsid = 9\nl2spec_type = \"none\"\ninterface_name = \"loc9\"\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Reload(ctx, api.ReloadRequest{})
+	if err != nil || len(r.Waiting) != 1 || !strings.Contains(r.Waiting[0], "session file/bad: ") || !strings.Contains(r.Waiting[0], "far-ac0") || !a.sessionAt("file/good").standing {
+		t.Errorf("an interface that is not ours: %+v, %v", r, err)
+	}
+	if err := os.WriteFile(a.o.ConfigFile, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := c.Reload(ctx, api.ReloadRequest{}); err != nil || len(r.Waiting) > 0 || len(r.Changes) != 2 {
+		t.Errorf("without it: %+v, %v", r, err)
+	}
+
 	// What the file lists now is what runs.
 	if again, err := c.Reload(ctx, api.ReloadRequest{}); err != nil || len(again.Changes) > 0 {
 		t.Errorf("the same again: %q, %v", changesText(again), err)

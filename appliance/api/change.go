@@ -59,6 +59,7 @@ type Reload struct {
 	DryRun   bool       `json:"dry_run"`
 	Changes  []Change   `json:"changes"`
 	Warnings []Fault    `json:"warnings,omitempty"`
+	Waiting  []string   `json:"waiting,omitempty"`        // sessions among them that the host did not let come up, and why; of very many, the first
 	Confirm  *time.Time `json:"confirm_before,omitempty"` // it is rolled back then, unless confirmed
 	Seconds  float64    `json:"seconds"`                  // that it took
 }

@@ -117,6 +117,9 @@ func writeReload(w io.Writer, r api.Reload) error {
 		}
 		fmt.Fprintf(&b, "%d %s: %s; %s\n", len(r.Changes), changes, strings.Join(sum, ", "), done)
 	}
+	for _, w := range r.Waiting {
+		fmt.Fprintf(&b, "waiting: %s\n", w)
+	}
 	if r.Confirm != nil {
 		fmt.Fprintf(&b, "rolled back at %s unless `xwire confirm` comes\n", r.Confirm.Local().Format(time.TimeOnly))
 	}
