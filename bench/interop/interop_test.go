@@ -37,6 +37,7 @@ func TestKernel(t *testing.T) {
 	t.Run("cookie mismatch", w.testMismatch)
 	t.Run("xwire's own address", w.testOwnAddress)
 	t.Run("small core", w.testSmallCore)
+	t.Run("cookie rollover", w.testRollover)
 	t.Run("stop", w.testStop)
 }
 
