@@ -15,10 +15,9 @@ import (
 )
 
 // watchPeer has a tunnel's HELLOs answered, and sent where it has hello_timeout. For a tunnel that is
-// watched already it takes over what changed. A keyed tunnel has no control messages, and those to an
-// address shared with the kernel's L2TP are left to whoever has its sockets.
+// watched already it takes over what changed. A keyed tunnel has no control messages.
 func (a *Appliance) watchPeer(c *config.Tunnel) {
-	if c.Keyed || c.Unknown == config.UnknownKernel {
+	if c.Keyed {
 		a.peers.Remove(c.Name)
 		return
 	}

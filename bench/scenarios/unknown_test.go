@@ -14,8 +14,8 @@ import (
 )
 
 // TestUnknownToKernel has other users of a tunnel's address beside xwire, a UDP socket on the same port
-// and a raw one for protocol 115: they get what is of no session of ours, data and control, and
-// nothing else.
+// and a raw one for protocol 115: they get what is of no session and no tunnel of ours, data and control,
+// and nothing else.
 func TestUnknownToKernel(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -31,7 +31,7 @@ func TestUnknownToKernel(t *testing.T) {
 			theirs, control := ours, ours
 			theirs.sid = 0x01020304
 			if control.sid = 0; c.udp {
-				control.flags, control.sid = 0xc803, 10
+				control.flags, control.sid = 0xc803, 4711 // a tunnel of theirs
 			}
 			if n, drops, gained, _ := w.verdict(t, x, ours, 3); n != 3 || len(drops) != 0 || gained.RxPackets != 3 {
 				t.Errorf("ours: %d delivered, dropped %v, counted %d", n, drops, gained.RxPackets)

@@ -19,13 +19,14 @@ import (
 const (
 	childEnv = "XWIRE_GOL2TP_CHILD" // name of the test that runs in its namespace
 	pppdEnv  = "XWIRE_GOL2TP_PPPD"  // file that our stand-in for pppd writes to
+	askEnv   = "XWIRE_GOL2TP_ASKS"  // the stand-in begins
 	lnsEnv   = "XWIRE_GOL2TP_LNS"   // xl2tpd's program: a namespace cannot download it
 )
 
 // TestMain lets this program stand in for pppd, which needs a kernel with PPP.
 func TestMain(m *testing.M) {
 	if log := os.Getenv(pppdEnv); log != "" {
-		if err := standIn(log); err != nil {
+		if err := standIn(log, os.Getenv(askEnv) != ""); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -124,12 +125,17 @@ func startXl2tpd(t *testing.T, address string) *xl2tpd {
 // startXl2tpdIn starts it in another network namespace.
 func startXl2tpdIn(t *testing.T, in space, address string) *xl2tpd {
 	t.Helper()
+	return startXl2tpdAs(t, in, fmt.Sprintf("[global]\nlisten-addr = %s\nport = 1701\n[lns default]\nip range = 10.9.0.2-10.9.0.9\nlocal ip = 10.9.0.1\nrequire authentication = no\nlength bit = no\npppoptfile = /dev/null\n", address), "")
+}
+
+// startXl2tpdAs starts it with a configuration, and its stand-in for pppd with an environment.
+func startXl2tpdAs(t *testing.T, in space, config, env string) *xl2tpd {
+	t.Helper()
 	path := os.Getenv(lnsEnv)
 	x := &xl2tpd{dir: t.TempDir()}
-	config := fmt.Sprintf("[global]\nlisten-addr = %s\nport = 1701\n[lns default]\nip range = 10.9.0.2-10.9.0.9\nlocal ip = 10.9.0.1\nrequire authentication = no\nlength bit = no\npppoptfile = /dev/null\n", address)
 	files := map[string]string{
 		"xl2tpd.conf":   config,
-		"sbin/pppd":     fmt.Sprintf("#!/bin/sh\n%s=%s exec %s\n", pppdEnv, filepath.Join(x.dir, "frames"), os.Args[0]),
+		"sbin/pppd":     fmt.Sprintf("#!/bin/sh\n%s %s=%s exec %s\n", env, pppdEnv, filepath.Join(x.dir, "frames"), os.Args[0]),
 		"xl2tpd":        "",
 		"l2tp-secrets":  "",
 		"run/.keep":     "",

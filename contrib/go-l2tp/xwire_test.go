@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,23 +102,30 @@ func (s space) packets(name string, typ uint16) (fd int, mac net.HardwareAddr) {
 	return fd, mac
 }
 
-// startXwire builds and runs xwire with a core port and an access port.
-func startXwire(t *testing.T) *api.Client {
+// buildXwire returns the path of the program.
+func buildXwire(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "xwire"), "./cmd/xwire")
+	program := filepath.Join(t.TempDir(), "xwire")
+	build := exec.Command("go", "build", "-o", program, "./cmd/xwire")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build xwire: %v: %s", err, out)
 	}
+	return program
+}
+
+// startXwire runs xwire with a core port and an access port in a namespace.
+func startXwire(t *testing.T, program string, in space, tunnels string) *api.Client {
+	t.Helper()
+	dir := t.TempDir()
 	socket := filepath.Join(dir, "control.sock")
-	text := fmt.Sprintf("[appliance]\ncontrol = %q\ncpus = [0]\n[port.core0]\ninterface = \"core0\"\n[port.access0]\ninterface = \"acc0\"\n", socket)
+	text := fmt.Sprintf("[appliance]\ncontrol = %q\ncpus = [0]\n[port.core0]\ninterface = \"core0\"\n[port.access0]\ninterface = \"acc0\"\n", socket) + tunnels
 	config := filepath.Join(dir, "xwire.toml")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	x := exec.Command(filepath.Join(dir, "xwire"), "run", "--config", config)
+	x := exec.Command("nsenter", "-t", strconv.Itoa(in.pid), "-n", program, "run", "--config", config)
 	x.Stdout, x.Stderr = &out, &out
 	x.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := x.Start(); err != nil {
@@ -164,7 +172,7 @@ func TestPPPThroughXwire(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	client := startXwire(t)
+	client := startXwire(t, buildXwire(t), space{t, os.Getpid()}, "")
 	text := strings.NewReplacer("127.0.0.1:1801", "192.0.2.1:1701", "127.0.0.9", "192.0.2.2", "vrf = \"\"\n", "").Replace(lacText)
 	text = strings.Replace(text, "[ 0x02, 0, 0, 0, 0, 7 ]", strings.Join([]string{"[", strings.Trim(strings.ReplaceAll(fmt.Sprintf("%#v", []byte(mac)), "[]byte{", ""), "}"), "]"}, " "), 1)
 	stop := startDaemon(t, client, text)
