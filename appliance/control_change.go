@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"xwire/appliance/api"
@@ -228,7 +229,7 @@ func (a *Appliance) serveEvents(w http.ResponseWriter, r *http.Request) {
 	ch, leave := a.events.listen()
 	defer leave()
 	prefix, suffix, kind := "", "\n", "application/x-ndjson"
-	if r.Header.Get("Accept") == "text/event-stream" {
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		prefix, suffix, kind = "data: ", "\n\n", "text/event-stream"
 	}
 	w.Header().Set("Content-Type", kind)

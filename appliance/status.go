@@ -160,10 +160,13 @@ func (a *Appliance) Sessions(q api.SessionQuery) (iter.Seq[api.Session], bool) {
 func (a *Appliance) Session(tunnel, name string, cookies bool) (found api.Session, matches int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, t := range a.tunnels {
-		if tunnel != "" && t.Name != tunnel {
-			continue
-		}
+	list := a.tunnels
+	if t := a.byName[tunnel]; t != nil {
+		list = append(list[:0:0], t)
+	} else if tunnel != "" {
+		list = nil
+	}
+	for _, t := range list {
 		if s := t.session(name); s != nil {
 			c := s.config()
 			found = a.apiSession(s, cookies)

@@ -20,7 +20,7 @@ const (
 )
 
 // Fault is one thing wrong with a configuration, as `xwire check --json` prints it. In answers to
-// requests File is "api" and Line 0.
+// requests File is "api" for what is asked, "running" for what is there, and Line 0.
 type Fault struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
