@@ -313,7 +313,11 @@ func (e *explainer) copyTo(t *Table, record uint32) (SessionID, error) {
 	s.Tunnel = tunnel
 	extra := e.t.extraNow(d)
 	extra.addTo(&s)
-	return t.AddSession(s)
+	id, err := t.AddSession(s)
+	if err == nil && extra.circuit != nil {
+		t.extraOf(uint32(id)).circuit.peer.Store(extra.circuit.peer.Load())
+	}
+	return id, err
 }
 
 // describe tells of an Ethernet frame what its header does.

@@ -55,7 +55,7 @@ func (e extra) with(spec *SessionSpec, t *tunnel) extra {
 	}
 	e.marking, e.marked = spec.Marking, spec.Marking.wanted()
 	e.limits = spec.Limits.limiting(e.limits)
-	e.ppp, e.circuit = 0, newCircuit(spec)
+	e.ppp, e.circuit = 0, newCircuit(spec, e.circuit)
 	if isPPP(spec.Type) {
 		e.ppp = spec.Type
 	}

@@ -49,13 +49,13 @@ type circuit struct {
 	PPPoE
 	hdr  [pppoeRoom]byte // right-aligned: room for the addresses, tags, EtherType, PPPoE header without length
 	len  uint32          // bytes used of hdr
-	peer atomic.Uint64   // as it was learnt last, or as it is given
+	peer *atomic.Uint64  // as it was learnt last, or as it is given: state, which outlives a change of the session
 }
 
 const pppoeRoom = l2tp.EthernetLen + 2*l2tp.TagLen + l2tp.PPPoELen
 
-// newCircuit returns nil for a session without.
-func newCircuit(s *SessionSpec) *circuit {
+// newCircuit returns nil for a session without. old is the session's until now, or nil.
+func newCircuit(s *SessionSpec, old *circuit) *circuit {
 	if !isPPP(s.Type) || s.AC.Port == NoPort {
 		return nil
 	}
@@ -72,7 +72,12 @@ func newCircuit(s *SessionSpec) *circuit {
 		tags = []l2tp.Tag{{TPID: stpid, TCI: s.AC.VLAN.Lo}, {TPID: l2tp.TPIDC, TCI: s.AC.VLAN.C}}
 	}
 	c.len += uint32(len(tags) * l2tp.TagLen)
-	c.peer.Store(macWord(c.Peer))
+	if old != nil && old.PPPoE == c.PPPoE {
+		c.peer = old.peer
+	} else {
+		c.peer = new(atomic.Uint64)
+		c.peer.Store(macWord(c.Peer))
+	}
 	b := c.hdr[len(c.hdr)-int(c.len):]
 	for i, tag := range tags {
 		binary.BigEndian.PutUint16(b[12+4*i:], tag.TPID)

@@ -439,5 +439,20 @@ func TestPPPoELearnsItsPeer(t *testing.T) {
 			t.Errorf("after %x: out of %d as %x, want it to %x", from, out, got[:12], want)
 		}
 	}
+	// A change of something else does not make it forget, nor does a look at what would become of a frame.
+	x, _ := r.table.Session(1)
+	x.PSID++
+	must(0, r.table.SetSession(1, x))(t)
+	if out, got := r.one(0, answer); out != 1 || l2tp.MAC(got) != want {
+		t.Errorf("after a change: out of %d as %x, want it to %x", out, got[:12], want)
+	}
+	if e := r.table.Explain(answer, 0, testNames{}); len(e.Out) != 1 || l2tp.MAC(e.Out[0].Frame) != want {
+		t.Errorf("explained as %+v, want it to %x", e, want)
+	}
+	x.PPPoE.Peer[5]++
+	must(0, r.table.SetSession(1, x))(t)
+	if out, got := r.one(0, answer); out != 1 || l2tp.MAC(got) != x.PPPoE.Peer {
+		t.Errorf("after another address was given: out of %d as %x, want it to %x", out, got[:12], x.PPPoE.Peer)
+	}
 	assertNoAllocs(t, r, 1, 256, wire(t, lines(fromClient, lcpOverPPPoE)...))
 }
