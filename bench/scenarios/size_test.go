@@ -165,3 +165,32 @@ func TestAnswerTooBig(t *testing.T) {
 		balanced(t, w.boxes[i])
 	}
 }
+
+// TestAnswerTooBigOfLocalInterface: the host's own stack, with an interface that takes more than the path,
+// learns what fits as a customer behind a port does.
+func TestAnswerTooBigOfLocalInterface(t *testing.T) {
+	w := pair(t, shape{CoreMTU: 1500})
+	w.start(t, 1, pairConfig(1))
+	w.start(t, 0, strings.Replace(pairConfig(0), "attach = \"ac0\"\nvlan   = \"all\"\n", "interface_name = \"cust\"\nmtu = 1500\nicmp_too_big = true\n", 1))
+	six := [2]netip.Addr{netip.MustParseAddr("2001:db8:77::1"), netip.MustParseAddr("2001:db8:77::2")}
+	must(t, w.sites[1].SetSysctl("net/ipv6/conf/eth0/disable_ipv6", "0"))
+	must(t, w.sites[1].AddAddr("eth0", netip.PrefixFrom(six[1], 64)))
+	must(t, w.hosts[0].AddAddr("cust", netip.PrefixFrom(siteAddr[0], 24)))
+	must(t, w.hosts[0].AddAddr("cust", netip.PrefixFrom(six[0], 64)))
+	must(t, w.hosts[0].SetLink("cust", true))
+	const fits = 1500 - 20 - 4 - 14
+	for i, addr := range []netip.Addr{siteAddr[1], six[1]} {
+		headers := []int{28, 48}[i]
+		until(t, fmt.Sprintf("the stack learns the path MTU to %v", addr), func() (bool, string) {
+			w.hosts[0].Ping(t.Context(), addr, lab.PingConfig{Count: 1, Size: 1500 - headers, DontFragment: true, Timeout: 200 * time.Millisecond})
+			out, err := w.hosts[0].Command("ip", "route", "get", addr.String())
+			must(t, err)
+			return strings.Contains(out, fmt.Sprintf("mtu %d", fits)), out
+		})
+		lossless(t, "packets that fit", w.hosts[0], addr, lab.PingConfig{Count: 3, Size: fits - headers, DontFragment: true})
+	}
+	r, err := lab.Transfer(t.Context(), w.hosts[0], w.sites[1], siteAddr[1], lab.TransferConfig{Bytes: 1 << 20})
+	if err != nil || !r.Whole() {
+		t.Errorf("transfer: %+v, %v", r, err)
+	}
+}
