@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -193,10 +194,39 @@ func testPPP(t *testing.T, lns bool, circuits ...*pppCircuit) *world {
 			if err != nil || r.Lost()+r.Duplicates+r.Damaged != 0 {
 				t.Errorf("ping of 1600 bytes: %+v, %v", r, err)
 			}
+			if !lns {
+				c.raw(t, w, client)
+			}
 			c.agree(t, w)
 		})
 	}
 	return w
+}
+
+// raw sends 512 bytes in the PPPoE session that are of no protocol of PPP (tc_ac_pppoe of l2tp-ktest).
+func (c *pppCircuit) raw(t *testing.T, w *world, client net.HardwareAddr) {
+	t.Helper()
+	concentrator, err := w.xwire.MAC("a0")
+	must(t, err)
+	before, err := w.kernel.KernelStats(c.ptid(), c.psid())
+	must(t, err)
+	frame := append(append(append([]byte{}, concentrator...), client...), 0x88, 0x64, 0x11, 0)
+	frame = binary.BigEndian.AppendUint16(frame, c.pppoe())
+	frame = append(frame, 2, 0, 0x4e, 0x5d)
+	for i := range 510 {
+		frame = append(frame, byte(i*i+c.n))
+	}
+	must(t, w.customer.SendFrames("c0", frame))
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		k, err := w.kernel.KernelStats(c.ptid(), c.psid())
+		must(t, err)
+		if k.RxBytes >= before.RxBytes+512+2 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the kernel received %d bytes more, want 512 and its headers", k.RxBytes-before.RxBytes)
+		}
+	}
 }
 
 // waitUp waits until PPP has its addresses.
