@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,5 +164,37 @@ func same(t *testing.T, a, b *Config) {
 				t.Errorf("session %s/%s: %+v, want %+v", x.Name, s.Name, u, s)
 			}
 		}
+	}
+}
+
+// Cisco numbers by pseudowire class, so sessions of one tunnel may need several.
+func TestPeerCiscoSequencing(t *testing.T) {
+	session := func(name string, id int, keys string) string {
+		return fmt.Sprintf("[tunnel.a.session.%s]\nsid = %d\npsid = %d\ninterface_name = \"if%d\"\n%s", name, id, id, id, keys)
+	}
+	const numbered = "l2spec_type = \"default\"\n"
+	c, err := Parse("x.toml", []byte("[port.p]\ninterface = \"e\"\n"+tunnelText+session("a", 1, "l2spec_type = \"none\"\n")+session("b", 2, numbered+"seqnum = true\n")+
+		session("c", 3, numbered+"send_seq = true\n")+session("d", 4, numbered+"recv_seq = true\n")+session("e", 5, numbered+"seqnum = true\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.PeerCommands(PeerCisco, 1500, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := text
+	for _, want := range []string{
+		"pseudowire-class xwire-a\n encapsulation l2tpv3\n protocol none\n ip local interface Loopback0\npseudowire-class xwire-a-both\n",
+		" sequencing both\n", "pseudowire-class xwire-a-receive\n", " sequencing receive\n", "pseudowire-class xwire-a-transmit\n", " sequencing transmit\n",
+		"pw-class xwire-a\n", "pw-class xwire-a-both\n", "pw-class xwire-a-receive\n", "pw-class xwire-a-transmit\n", "pw-class xwire-a-both\n",
+	} {
+		_, after, ok := strings.Cut(rest, want)
+		if !ok {
+			t.Fatalf("no %q, or not in that order, in:\n%s", want, text)
+		}
+		rest = after
+	}
+	if strings.Count(text, "pseudowire-class ") != 4 || strings.Contains(text, "no sublayer unless") {
+		t.Errorf("%s", text)
 	}
 }

@@ -160,17 +160,28 @@ func (p *peer) cisco() {
 	class := "xwire-" + plainName(t.Name)
 	p.header("!", "Cisco IOS")
 	p.printf("! The loopback must have the address %s; put each xconnect under its attachment circuit.\n", t.Peer.Addr())
-	p.printf("pseudowire-class %s\n encapsulation l2tpv3\n protocol none\n ip local interface Loopback0\n", class)
+	classes := map[string]bool{}
 	for _, s := range p.enabled() {
+		seq := s.Sequence.cisco()
+		if name := class + seq; !classes[name] {
+			classes[name] = true
+			p.printf("pseudowire-class %s\n encapsulation l2tpv3\n protocol none\n ip local interface Loopback0\n", name)
+			if seq != "" {
+				p.printf(" sequencing %s\n", seq[1:])
+			}
+		}
+	}
+	for _, s := range p.enabled() {
+		seq := s.Sequence.cisco()
 		p.printf("!\n! session %s\n", s.Name)
-		if s.L2Spec == l2tp.SublayerDefault {
+		if s.L2Spec == l2tp.SublayerDefault && seq == "" {
 			p.printf("! Cisco sends no sublayer unless sequencing is on; l2spec_type = \"none\" here is what fits.\n")
 		}
 		p.printf("interface <attachment circuit of %s>\n", s.Name)
 		for _, l := range p.tagged(s) {
 			p.printf(" ! %s\n", l)
 		}
-		p.printf(" xconnect %s %d encapsulation l2tpv3 manual pw-class %s\n", t.Local.Addr(), s.SID, class)
+		p.printf(" xconnect %s %d encapsulation l2tpv3 manual pw-class %s\n", t.Local.Addr(), s.SID, class+seq)
 		p.printf("  l2tp id %d %d\n", s.PSID, s.SID)
 		p.ciscoCookie("local", s.TxCookie)
 		p.ciscoCookie("remote", s.RxCookies[0])

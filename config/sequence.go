@@ -121,5 +121,10 @@ func (q *Sequence) iproute2() string {
 	return ""
 }
 
+// cisco is the argument of `sequencing` for the peer, behind a dash, or "".
+func (q *Sequence) cisco() string {
+	return map[string]string{"both": "-both", "recv": "-receive", "send": "-transmit"}[q.iproute2()]
+}
+
 // numbered tells whether packets of the session have room for a sequence number.
 func (s *Session) numbered(t *Tunnel) bool { return s.L2Spec == l2tp.SublayerDefault || t.Version == 2 }
