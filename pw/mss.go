@@ -20,13 +20,18 @@ const (
 
 // clamp lowers the MSS option of a TCP SYN in an Ethernet frame so that segments with headers fit a
 // packet of mtu bytes, but not below what every path carries (RFC 879, RFC 8200), or, where mss is
-// above 0, to mss. Fragments and IPv6 extension headers are left alone.
+// above 0, to mss; behind tags, and in a customer's PPPoE session as well. Fragments and IPv6 extension headers are left alone.
 func clamp(frame []byte, mtu, mss int) {
 	if len(frame) < l2tp.EthernetLen {
 		return
 	}
 	_, tags, typ := l2tp.Ethernet(frame).Tags()
-	clampPacket(typ, frame[l2tp.EthernetLen+tags*l2tp.TagLen:], mtu, mss)
+	p := frame[l2tp.EthernetLen+tags*l2tp.TagLen:]
+	if typ == l2tp.TypePPPoESession && len(p) >= l2tp.PPPoELen {
+		clampPPP(p[l2tp.PPPoELen:], mtu-l2tp.PPPoELen, mss)
+		return
+	}
+	clampPacket(typ, p, mtu, mss)
 }
 
 // clampPPP does the same in a PPP frame that begins with its protocol, of one byte or two.

@@ -92,6 +92,32 @@ func TestClamp(t *testing.T) {
 	}
 }
 
+// A customer's own PPPoE session takes eight bytes more.
+func TestClampInPPPoE(t *testing.T) {
+	for _, ip6 := range []bool{false, true} {
+		for tags := range 3 {
+			plain := tcpFrame(ip6, tags, 2, 2, 4, 1460>>8, 1460&255)
+			at, protocol, headers := 12+4*tags, []byte{0, 0x21}, 40
+			if ip6 {
+				protocol, headers = []byte{0, 0x57}, 60
+			}
+			ip := plain[at+2:]
+			head := join(plain[:at], []byte{0x88, 0x64, 0x11, 0, 0, 7, 0, byte(2 + len(ip))}, protocol)
+			for _, tt := range []struct{ mtu, mss, want int }{{1446, 0, 1446 - 8 - headers}, {1500, 1000, 1000}, {9000, 0, 1460}} {
+				b := join(head, ip)
+				clamp(b, tt.mtu, tt.mss)
+				inside := join(plain[:at+2], b[len(head):])
+				if got := mss(inside[4*tags:]); got != tt.want || tcpSum(inside, ip6, tags) != 0xffff || !bytes.Equal(b[:len(head)], head) {
+					t.Errorf("IPv6 %v, %d tags, MTU %d: MSS %d, want %d; checksum %#x", ip6, tags, tt.mtu, got, tt.want, tcpSum(inside, ip6, tags))
+				}
+				for n := range b { // cut anywhere: nothing but to come back
+					clamp(b[:n:n], tt.mtu, tt.mss)
+				}
+			}
+		}
+	}
+}
+
 // A session clamps in both directions, by what its own path leaves, and no other does.
 func TestClampOfSession(t *testing.T) {
 	for _, c := range []struct {
@@ -167,6 +193,7 @@ func TestClampCountsTagsInside(t *testing.T) {
 func FuzzClamp(f *testing.F) {
 	f.Add(tcpFrame(false, 1, 2, 2, 4, 5, 0xb4), 1400)
 	f.Add(tcpFrame(true, 0, 2, 1, 2, 4, 5, 0xb4), 1400)
+	f.Add(join(make([]byte, 12), []byte{0x88, 0x64, 0x11, 0, 0, 7, 0, 60, 0, 0x21}, tcpFrame(false, 0, 2, 2, 4, 5, 0xb4)[14:]), 1400)
 	f.Fuzz(func(t *testing.T, frame []byte, mtu int) {
 		before := bytes.Clone(frame)
 		clamp(frame, mtu, 0)
