@@ -92,6 +92,7 @@ type Appliance struct {
 	toldPorts []int          // ifindexes that next hops know as ports
 	answers   int            // targets whose first answer has come
 	wake      chan struct{}  // has the supervisor look at once
+	looked    time.Time      // at the ports' interfaces, by the supervisor
 	plan      *config.Config // until build has used it
 }
 

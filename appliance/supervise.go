@@ -10,6 +10,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/vishvananda/netlink"
 
+	"xwire/appliance/host"
 	"xwire/rings"
 )
 
@@ -50,10 +51,11 @@ func (a *Appliance) supervise(ctx context.Context) error {
 // round closes ports whose interface has gone, opens those whose time has come, and makes local
 // interfaces again that were deleted.
 func (a *Appliance) round(now time.Time) {
+	looks := a.lookAtPorts(now)
 	a.mu.Lock()
-	for _, p := range a.ports {
-		if p.opened != nil {
-			a.look(p, now)
+	for _, l := range looks {
+		if l.port.opened == l.opened {
+			a.look(&l, now)
 		}
 	}
 	a.openPorts(now)
@@ -65,9 +67,41 @@ func (a *Appliance) round(now time.Time) {
 	a.followPeers()
 }
 
+// lookPause is the least time between two looks at the interfaces of ports: each change of a session
+// wakes the supervisor.
+const lookPause = 100 * time.Millisecond
+
+// portLook is what the interface of an open port was found to be.
+type portLook struct {
+	port   *port
+	opened *opened
+	name   string
+	info   host.InterfaceInfo
+	err    error
+}
+
+// lookAtPorts asks the kernel, which may let wait while others change interfaces, without mu.
+func (a *Appliance) lookAtPorts(now time.Time) (looks []portLook) {
+	if now.Sub(a.looked) < lookPause {
+		return nil
+	}
+	a.looked = now
+	a.mu.Lock()
+	for _, p := range a.ports {
+		if p.opened != nil {
+			looks = append(looks, portLook{port: p, opened: p.opened, name: p.Interface})
+		}
+	}
+	a.mu.Unlock()
+	for i := range looks {
+		looks[i].info, looks[i].err = a.host.Info(looks[i].name)
+	}
+	return looks
+}
+
 // look follows what happens to an open port's interface without a word from the rings.
-func (a *Appliance) look(p *port, now time.Time) {
-	info, err := a.host.Info(p.Interface)
+func (a *Appliance) look(l *portLook, now time.Time) {
+	p, info, err := l.port, l.info, l.err
 	if err != nil && !errors.As(err, new(netlink.LinkNotFoundError)) {
 		return // not told this time; the next look will be
 	}
