@@ -124,6 +124,9 @@ func (f *Forwarder) clampFor(frame []byte, n uint32, d *session, e *extra) {
 	t := f.table.tunnels.at(d.tunnel)
 	h := f.table.hops.at(f.table.hopNow.at(t.hop.Load()).Load())
 	over := int(t.hdrLen) - 2 + int(d.partLen)
+	if d.v2() && e.seq != nil && e.seq.sends() {
+		over += l2tp.V2SequencedLen - int(d.partLen)
+	}
 	if d.ppp() {
 		clampPPP(frame, int(h.mtu)-over-l2tp.PPPAddressControlLen, max(e.mss, 0))
 		return

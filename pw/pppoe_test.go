@@ -380,15 +380,21 @@ func TestClampPPP(t *testing.T) {
 	clampPPP([]byte{0x21}, 1500, 0)
 	clampPPP(nil, 1500, 0)
 
-	s := pppoeSession(44, 33)
-	s.MSS = MSSByPath
-	r := pppBox(t, v2udp4, s)
-	r.table.SetNextHop(1, NextHop{Port: 0, MTU: 1500})
-	ppp := syn("0021", 1460)
-	frame := s.refToPPPoE(ppp)
-	frame = join(frame[6:12], frame[:6], frame[12:])
-	if out, got := r.one(1, frame); out != 0 || u16(got[len(got)-2:]) != 1500-20-8-6-4-40 {
-		t.Errorf("out of %d with MSS %d, %v", out, u16(got[len(got)-2:]), dropsAt(r.table, 1))
+	for _, send := range []bool{false, true} {
+		s := pppoeSession(44, 33)
+		s.MSS, s.Sequence.Send = MSSByPath, send
+		want := uint16(1500 - 20 - 8 - 6 - 4 - 40)
+		if send {
+			want -= 4 // Ns and Nr
+		}
+		r := pppBox(t, v2udp4, s)
+		r.table.SetNextHop(1, NextHop{Port: 0, MTU: 1500})
+		ppp := syn("0021", 1460)
+		frame := s.refToPPPoE(ppp)
+		frame = join(frame[6:12], frame[:6], frame[12:])
+		if out, got := r.one(1, frame); out != 0 || u16(got[len(got)-2:]) != want {
+			t.Errorf("numbered %v: out of %d with MSS %d, want %d; %v", send, out, u16(got[len(got)-2:]), want, dropsAt(r.table, 1))
+		}
 	}
 }
 
