@@ -14,7 +14,7 @@ type ArenaConfig struct {
 	ChunkSize int  // bytes a frame, headroom included: 2048 (0 means that) or 4096
 	Chunks    int  // frames; rounded up to whole pages
 	Spans     int  // room for frames longer than a chunk, of SpanSize bytes each, behind the chunks
-	HugePages bool // ask for huge pages, do with ordinary ones if there are none
+	HugePages bool // ask for huge pages, do with ordinary ones if there are none to be had
 }
 
 // Arena is the memory in which all frames lie. It is backed by a memfd, so that another process
@@ -51,8 +51,13 @@ func NewArena(cfg ArenaConfig) (*Arena, error) {
 	a := &Arena{fd: -1, chunk: cfg.ChunkSize, shift: shift, spans: cfg.Spans}
 	size := cfg.Chunks*cfg.ChunkSize + cfg.Spans*SpanSize
 	if cfg.HugePages {
+		// Pages that the administrator has set aside, or else what the kernel can put together.
 		if a.populate(size, hugePageSize, unix.MFD_HUGETLB|unix.MFD_HUGE_2MB) == nil {
 			a.huge = true
+			return a, nil
+		}
+		if a.populate(size, hugePageSize, 0) == nil {
+			a.huge = unix.Madvise(a.mem, unix.MADV_COLLAPSE) == nil
 			return a, nil
 		}
 	}
@@ -72,8 +77,7 @@ func (a *Arena) populate(size, page, flags int) error {
 		unix.Close(fd)
 		return fmt.Errorf("size memfd: %w", err)
 	}
-	// Without MAP_POPULATE a shortage of huge pages would show as a fault on first touch.
-	mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	mem, err := mapAligned(fd, uintptr(size), uintptr(page))
 	if err != nil {
 		unix.Close(fd)
 		return fmt.Errorf("map memfd: %w", err)
@@ -107,7 +111,7 @@ func (a *Arena) Close() error {
 	if a.mem == nil {
 		return nil
 	}
-	err := unix.Munmap(a.mem)
+	err := unmap(a.mem)
 	a.mem = nil
 	if cerr := unix.Close(a.fd); err == nil {
 		err = cerr

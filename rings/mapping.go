@@ -9,7 +9,7 @@ import (
 )
 
 // This file alone imports unsafe: typed views of memory shared with the kernel, and the system
-// calls that x/sys/unix has no functions for.
+// calls that x/sys/unix has no functions for, or only ones that take addresses.
 
 const ringNeedWakeup = unix.XDP_RING_NEED_WAKEUP
 
@@ -55,6 +55,32 @@ func (v ringView) rx() *rxRing {
 func (v ringView) tx() *txRing {
 	return &txRing{producer: v.producer, consumer: v.consumer, flags: v.flags, entries: v.descriptors(), mask: v.size - 1}
 }
+
+// mapAligned maps and populates all of a file of size bytes, both multiples of a power of two, at a multiple
+// of that: only so can huge pages lie under it.
+func mapAligned(fd int, size, align uintptr) ([]byte, error) {
+	reserved, err := unix.MmapPtr(-1, 0, nil, size+align, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, err
+	}
+	front := -uintptr(reserved) & (align - 1)
+	at := unsafe.Add(reserved, front)
+	// Without MAP_POPULATE a shortage of huge pages would show as a fault on first touch.
+	mem, err := unix.MmapPtr(fd, 0, at, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE|unix.MAP_FIXED)
+	if err != nil {
+		unix.MunmapPtr(reserved, size+align)
+		return nil, err
+	}
+	if front > 0 {
+		unix.MunmapPtr(reserved, front)
+	}
+	if back := align - front; back > 0 {
+		unix.MunmapPtr(unsafe.Add(at, size), back)
+	}
+	return unsafe.Slice((*byte)(mem), size), nil
+}
+
+func unmap(mem []byte) error { return unix.MunmapPtr(unsafe.Pointer(&mem[0]), uintptr(len(mem))) }
 
 // registerMemory registers mem as the UMEM of the socket. The kernel pins it until the last socket
 // that uses the registration is gone.
