@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -131,6 +132,20 @@ func (s *station) await(t *testing.T, tunnel string, want State) Status {
 	return st
 }
 
+// awaitTold is for what OnChange is told, after the fact.
+func (s *station) awaitTold(t *testing.T, want string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		s.mu.Lock()
+		found := slices.Contains(s.told, want)
+		s.mu.Unlock()
+		if found {
+			return
+		}
+	}
+	t.Errorf("told %q, want %q among it", s.told, want)
+}
+
 func (s *station) set(t *testing.T, list ...Tunnel) {
 	t.Helper()
 	for _, n := range list {
@@ -199,11 +214,8 @@ func TestPeersAnswer(t *testing.T) {
 	_, back := pair("udp4-second", l2tp.EncapUDP, "192.0.2.1:1701", "192.0.2.2:1701", 11, 21, often)
 	b.set(t, back)
 	a.await(t, "udp4-second", Up)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if all := strings.Join(a.told, ", "); !strings.Contains(all, "udp4-second unknown up") || !strings.Contains(all, "udp4-second up down") ||
-		!strings.Contains(all, "udp4-second down up") {
-		t.Errorf("told: %s", all)
+	for _, want := range []string{"udp4-second unknown up", "udp4-second up down", "udp4-second down up"} {
+		a.awaitTold(t, want)
 	}
 }
 

@@ -48,7 +48,7 @@ func (t *Trunk) setCarrier(r record, on bool) error {
 		if session, ours := sessionOf(l); !ours || session != r.Session {
 			return ErrElsewhere
 		}
-		return setDormant(l, !on)
+		return t.setDormant(l, !on)
 	}
 	end, err := t.handle.LinkByName(endName(r.vlan()))
 	if err != nil {
@@ -62,13 +62,13 @@ func (t *Trunk) setCarrier(r record, on bool) error {
 
 // setDormant has an interface wait for an event from outside, or not any more. Into dormancy the
 // kernel takes mode and state in any order, out of it the mode first.
-func setDormant(l netlink.Link, dormant bool) error {
+func (t *Trunk) setDormant(l netlink.Link, dormant bool) error {
 	mode, state := byte(modeDefault), byte(netlink.OperUp)
 	if dormant {
 		mode, state = modeDormant, byte(netlink.OperDormant)
 	}
 	for _, attr := range []*nl.RtAttr{nl.NewRtAttr(unix.IFLA_LINKMODE, []byte{mode}), nl.NewRtAttr(unix.IFLA_OPERSTATE, []byte{state})} {
-		req := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
+		req := t.request(unix.RTM_SETLINK, unix.NLM_F_ACK)
 		msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 		msg.Index = int32(l.Attrs().Index)
 		req.AddData(msg)

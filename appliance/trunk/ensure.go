@@ -145,7 +145,7 @@ func (t *Trunk) ensure(w Interface, s scan, places *places) (Binding, error) {
 			}
 		}
 		if l.Attrs().OperState == netlink.OperDormant && t.splice == nil {
-			if err := setDormant(l, false); err != nil {
+			if err := t.setDormant(l, false); err != nil {
 				return Binding{}, fmt.Errorf("set the carrier of %s: %w", w.Name, err)
 			}
 		}

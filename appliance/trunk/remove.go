@@ -107,7 +107,7 @@ func (t *Trunk) delete(links []netlink.Link, s scan) error {
 			return fmt.Errorf("remove interface %s: %w", l.Attrs().Name, err)
 		}
 	}
-	if err := deleteGroup(group); err != nil {
+	if err := t.deleteGroup(group); err != nil {
 		return fmt.Errorf("remove %d interfaces: %w", len(links), err)
 	}
 	return nil

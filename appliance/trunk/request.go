@@ -10,13 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Requests that the netlink library has no call for. They open a socket of their own.
+// Requests that the netlink library has no call for.
+
+// request goes by a socket of the trunk's namespace, whatever thread it is made on.
+func (t *Trunk) request(kind, flags int) *nl.NetlinkRequest {
+	r := nl.NewNetlinkRequest(kind, flags)
+	r.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: t.socket}
+	return r
+}
 
 // netnsaNSID is NETNSA_NSID of linux/net_namespace.h.
 const netnsaNSID = 1
 
-func deleteGroup(group uint32) error {
-	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+func (t *Trunk) deleteGroup(group uint32) error {
+	req := t.request(unix.RTM_DELLINK, unix.NLM_F_ACK)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group)))
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
@@ -25,8 +32,8 @@ func deleteGroup(group uint32) error {
 
 // namespaces are the ids of the other network namespaces that this one knows. A device that is
 // moved makes its target known.
-func namespaces() ([]int32, error) {
-	req := nl.NewNetlinkRequest(unix.RTM_GETNSID, unix.NLM_F_DUMP)
+func (t *Trunk) namespaces() ([]int32, error) {
+	req := t.request(unix.RTM_GETNSID, unix.NLM_F_DUMP)
 	req.AddData(&nl.RtGenMsg{RtGenmsg: unix.RtGenmsg{Family: unix.AF_UNSPEC}})
 	msgs, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWNSID)
 	if err != nil {
@@ -51,8 +58,8 @@ func namespaces() ([]int32, error) {
 }
 
 // linksIn lists the devices of another namespace.
-func linksIn(nsid int32) ([]netlink.Link, error) {
-	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+func (t *Trunk) linksIn(nsid int32) ([]netlink.Link, error) {
+	req := t.request(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	req.AddData(nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(nsid))))
 	msgs, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
@@ -77,13 +84,13 @@ func (t *Trunk) deleteElsewhere(r record, s scan) error {
 	if r.SVLAN != 0 {
 		parent = s.service[r.SVLAN]
 	}
-	ids, err := namespaces()
+	ids, err := t.namespaces()
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, id := range ids {
-		links, err := linksIn(id)
+		links, err := t.linksIn(id)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -93,7 +100,7 @@ func (t *Trunk) deleteElsewhere(r record, s scan) error {
 			if !ok || v.NetNsID < 0 || v.ParentIndex != parent || v.VlanId != int(r.CVLAN) || v.Alias != alias(r.Session) || v.HardwareAddr.String() != r.MAC {
 				continue
 			}
-			req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+			req := t.request(unix.RTM_DELLINK, unix.NLM_F_ACK)
 			msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 			msg.Index = int32(v.Index)
 			req.AddData(msg)

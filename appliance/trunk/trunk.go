@@ -12,6 +12,8 @@ import (
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"xwire/appliance/trunk/splice"
@@ -51,6 +53,7 @@ type Config struct {
 type Trunk struct {
 	config Config
 	handle *netlink.Handle
+	socket *nl.SocketHandle // for what handle has no words
 	tool   *ethtool.Ethtool
 
 	mu      sync.Mutex
@@ -79,8 +82,15 @@ func Open(config Config) (*Trunk, error) {
 	if t.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
+	socket, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
+	if err != nil {
+		t.handle.Close()
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	t.socket = &nl.SocketHandle{Socket: socket}
 	if t.tool, err = ethtool.NewEthtool(); err != nil {
 		t.handle.Close()
+		t.socket.Close()
 		return nil, fmt.Errorf("open ethtool socket: %w", err)
 	}
 	if err := t.open(); err != nil {
@@ -193,6 +203,7 @@ func (t *Trunk) Close() {
 	defer t.mu.Unlock()
 	t.unsplice()
 	t.handle.Close()
+	t.socket.Close()
 	t.tool.Close()
 }
 
