@@ -93,7 +93,7 @@ type Appliance struct {
 	answers   int            // targets whose first answer has come
 	wake      chan struct{}  // has the supervisor look at once
 	looked    time.Time      // at the ports' interfaces, by the supervisor
-	plan      *config.Config // until build has used it
+	plan      *config.Config // until build and tidy have used it
 }
 
 // New checks what a configuration asks for against the machine. It changes nothing on it.
@@ -224,26 +224,36 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 		return err
 	}
 	a.watchLocals()
-	a.keepConfig(cfg)
-	a.plan = nil
-	// What was parsed is garbage now; at 100,000 sessions it is most of the memory.
-	debug.SetGCPercent(50)
-	debug.FreeOSMemory()
-	if a.count >= hugepages.From {
-		if n, err := hugepages.CollapseHeap(); err != nil {
-			a.log.Warn("ask for huge pages", "error", err)
-		} else {
-			a.log.Info("tables on huge pages", "bytes", n)
-		}
-	}
 	start("VCCV messages", a.hearOAM)
 	makeRoom(len(a.workers))
 	start("workers", a.fabric.Run)
 	start("liveness", a.peers.Run)
 	start("control messages", a.hearPeers)
 	start("path MTUs", a.hearPaths)
-	start("changes", a.changer.run)
+	start("changes", func(ctx context.Context) error {
+		a.tidy()
+		return a.changer.run(ctx)
+	})
 	return nil
+}
+
+// tidy keeps the configuration that the process was started with and gives back the memory that it took.
+// Frames do not wait for it, changes do.
+func (a *Appliance) tidy() {
+	a.keepConfig(a.plan)
+	a.plan = nil
+	// What was parsed is garbage now; at 100,000 sessions it is most of the memory.
+	debug.SetGCPercent(50)
+	debug.FreeOSMemory()
+	if a.count < hugepages.From {
+		return
+	}
+	n, err := hugepages.CollapseHeap()
+	if err != nil {
+		a.log.Warn("ask for huge pages", "error", err)
+		return
+	}
+	a.log.Info("tables on huge pages", "bytes", n)
 }
 
 // close puts the host back. The next hops' Run frees what is theirs.

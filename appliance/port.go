@@ -266,10 +266,12 @@ func (a *Appliance) attachProgram(p *port) (err error) {
 	if err := a.setDevices(p); err != nil {
 		return err
 	}
-	for _, v := range p.vlans {
-		if err := o.program.AddVLAN(v.outer, v.inner); err != nil {
-			return fmt.Errorf("steer VLAN %d.%d of %s: %w", v.outer, v.inner, p.Interface, err)
-		}
+	vlans := make([]steer.VLAN, len(p.vlans))
+	for i, v := range p.vlans {
+		vlans[i] = steer.VLAN{S: v.outer, C: v.inner}
+	}
+	if err := o.program.AddVLANs(vlans); err != nil {
+		return fmt.Errorf("steer %s: %w", p.Interface, err)
 	}
 	for _, c := range p.pppoes {
 		if err := o.program.AddPPPoE(c); err != nil {

@@ -76,7 +76,13 @@ func (s *section) decode(text string) decoded {
 	if s.depth > maxDepth {
 		return decoded{err: &syntaxError{line: 1, msg: fmt.Sprintf("has values nested deeper than %d", maxDepth)}}
 	}
-	return decode(text[s.body:s.end], s.odd)
+	body := text[s.body:s.end]
+	if !s.odd {
+		if table, ok := plain(body); ok {
+			return decoded{table: table}
+		}
+	}
+	return decode(body, s.odd)
 }
 
 // headPath reads a header line. A plain header is read here; whatever has quotes or is not as it

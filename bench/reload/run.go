@@ -53,9 +53,6 @@ type Report struct {
 // Duration is in seconds.
 type Duration = float64
 
-// outageRate is low, so that nothing else is lost around a start.
-const outageRate = 20_000
-
 func (c *Config) complete() error {
 	set := func(v *int, otherwise int) {
 		if *v == 0 {
@@ -179,33 +176,6 @@ func (r *rig) request(ctx context.Context, report *Report) error {
 			return err
 		}),
 		timed(&report.Deleted, func(name string, _ int) error { return r.client.DeleteSession(ctx, "t0", name) }))
-}
-
-// restart stops the box and starts it, and tells how long no frame came through.
-func (r *rig) restart(ctx context.Context, report *Report) error {
-	var stopped, ready time.Duration
-	f, err := r.flow(ctx, outageRate, func(ctx context.Context) error {
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-		began := time.Now()
-		if err := r.box.Stop(); err != nil {
-			return err
-		}
-		stopped = time.Since(began)
-		if err := r.box.Restart(ctx); err != nil {
-			return err
-		}
-		ready = time.Since(began)
-		return pause(ctx, 500*time.Millisecond)
-	})
-	if err != nil {
-		return err
-	}
-	outage := float64(f.Lost+f.Late) / outageRate
-	report.Outages = append(report.Outages, outage)
-	r.config.Progress(fmt.Sprintf("restart: stopped after %.3f s, ready after %.3f s; no frames for %.3f s", stopped.Seconds(), ready.Seconds(), outage))
-	return nil
 }
 
 // largest and middle of durations in milliseconds.

@@ -90,6 +90,48 @@ func TestVLANs(t *testing.T) {
 	})
 }
 
+// Many at once are what they would be one by one, whatever was there.
+func TestManyVLANs(t *testing.T) {
+	b := newBench(t)
+	b.vlan(t, b.p.AddVLAN, 200, 20)
+	list := []VLAN{{200, 20}, {100, AnyVLAN}, {300, 30}, {300, 30}, {300, 31}}
+	for c := range uint16(4000) {
+		list = append(list, VLAN{400, c})
+	}
+	if err := b.p.AddVLANs(list); err != nil {
+		t.Fatal(err)
+	}
+	taken := func(s, c uint16) []byte { return arpIn(tag(0x88a8, s), tag(0x8100, c)) }
+	b.verdicts(t, []verdict{
+		{"100", arpIn(tag(0x8100, 100)), xdpRedirect, isEncap},
+		{"200.20", taken(200, 20), xdpRedirect, isEncap},
+		{"300.30", taken(300, 30), xdpRedirect, isEncap},
+		{"300.31", taken(300, 31), xdpRedirect, isEncap},
+		{"300.32", taken(300, 32), xdpPass, isOther},
+		{"400.0", taken(400, 0), xdpRedirect, isEncap},
+		{"400.3999", taken(400, 3999), xdpRedirect, isEncap},
+		{"400.4000", taken(400, 4000), xdpPass, isOther},
+	})
+	b.vlan(t, b.p.RemoveVLAN, 200, 20)
+	b.vlan(t, b.p.RemoveVLAN, 300, 30)
+	b.vlan(t, b.p.RemoveVLAN, 300, 31)
+	for c := range uint16(4000) {
+		b.vlan(t, b.p.RemoveVLAN, 400, c)
+	}
+	b.verdicts(t, []verdict{
+		{"200.20, of which one is left", taken(200, 20), xdpRedirect, isEncap},
+		{"300.30, of which one is left", taken(300, 30), xdpRedirect, isEncap},
+		{"300.31 removed", taken(300, 31), xdpPass, isOther},
+		{"400.0 removed", taken(400, 0), xdpPass, isOther},
+	})
+	if len(b.p.vlans.inner) != 2 {
+		t.Errorf("S-VLANs with pairs: %v, want 200 and 300", b.p.vlans.inner)
+	}
+	if err := b.p.AddVLANs([]VLAN{{0, 1}}); err == nil {
+		t.Error("VLAN 0: no error")
+	}
+}
+
 func TestVLANUsersAreCounted(t *testing.T) {
 	b := newBench(t)
 	whole, pair := arpIn(tag(0x8100, 100)), arpIn(tag(0x88a8, 200), tag(0x8100, 20))

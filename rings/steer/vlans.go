@@ -1,6 +1,11 @@
 package steer
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
 
 // AnyVLAN as the inner VLAN takes frames with any inner tag, or none.
 const AnyVLAN uint16 = 0xffff
@@ -30,6 +35,64 @@ func (p *Program) AddVLAN(s, c uint16) error {
 	err := p.addVLAN(s, c)
 	if err != nil {
 		return fmt.Errorf("add VLAN %s to %s: %w", vlanName(s, c), p.cfg.Name, err)
+	}
+	return nil
+}
+
+// VLAN is what AddVLAN takes.
+type VLAN struct{ S, C uint16 }
+
+// AddVLANs is AddVLAN for many: 100,000 take the kernel as long one by one as all the rest of opening a
+// port. After an error some may have been added.
+func (p *Program) AddVLANs(list []VLAN) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pairs := make([]steerPair, 0, len(list))
+	for _, v := range list {
+		err := checkVLAN(v.S, v.C)
+		if pair := (steerPair{Svid: v.S, Cvid: v.C}); err == nil && v.C != AnyVLAN && p.vlans.pairs[pair] == 0 {
+			pairs = append(pairs, pair)
+			continue
+		}
+		if err == nil {
+			err = p.addVLAN(v.S, v.C)
+		}
+		if err != nil {
+			return fmt.Errorf("add VLAN %s to %s: %w", vlanName(v.S, v.C), p.cfg.Name, err)
+		}
+	}
+	if err := p.storePairs(pairs); err != nil {
+		return fmt.Errorf("add %d VLANs to %s: %w", len(pairs), p.cfg.Name, err)
+	}
+	return nil
+}
+
+// storePairs adds pairs that were not there, though one may be named twice.
+func (p *Program) storePairs(pairs []steerPair) error {
+	if len(pairs) == 0 {
+		return nil
+	}
+	_, err := p.objs.Pairs.BatchUpdate(pairs, make([]uint32, len(pairs)), nil)
+	one := errors.Is(err, ebpf.ErrNotSupported) // before Linux 5.6
+	if err != nil && !one {
+		return err
+	}
+	for _, pair := range pairs {
+		known := p.vlans.pairs[pair] > 0
+		if err := p.vlans.pairs.first(pair, func(k steerPair) error {
+			if one {
+				return p.objs.Pairs.Put(k, uint32(0))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if known {
+			continue
+		}
+		if err := p.vlans.inner.first(pair.Svid, func(s uint16) error { return p.storeSVLAN(s, p.vlans.whole[s] > 0, true) }); err != nil {
+			return err
+		}
 	}
 	return nil
 }
