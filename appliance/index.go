@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"cmp"
 	"net/netip"
 
 	"xwire/config"
@@ -67,21 +68,44 @@ func (a *Appliance) reindex(set *changeSet) {
 	if a.index == nil {
 		return
 	}
+	was := make(map[*tunnel]*config.Tunnel)
+	count := len(set.sessions)
 	for i := range set.Tunnels {
-		if set.Tunnels[i].Old != nil && set.Tunnels[i].New != nil || len(set.sessions) > reindexed || len(set.Ports) > 0 {
-			a.index = nil
-			return
+		if d := &set.Tunnels[i]; d.Old != nil && d.New != nil {
+			t := a.byName[d.New.Name]
+			was[t] = d.Old
+			count += len(t.sessions)
 		}
 	}
+	if count > reindexed {
+		a.index = nil
+		return
+	}
+	seen := make(map[*session]bool, len(set.sessions))
 	for i := range set.sessions {
-		if c := &set.sessions[i]; c.ran {
-			a.index.drop(a, c.s, &c.s.tunnel.Tunnel, c.from)
+		c := &set.sessions[i]
+		if seen[c.s] = true; c.ran {
+			a.index.drop(a, c.s, cmp.Or(was[c.s.tunnel], &c.s.tunnel.Tunnel), c.from)
+		}
+	}
+	var along []*session // with their tunnel
+	for t, old := range was {
+		for _, s := range t.sessions {
+			if !seen[s] && s.runs() {
+				c := s.config()
+				a.index.drop(a, s, old, &c)
+				along = append(along, s)
+			}
 		}
 	}
 	for i := range set.sessions {
 		if c := &set.sessions[i]; c.to != nil {
 			a.index.add(a, c.s, c.to)
 		}
+	}
+	for _, s := range along {
+		c := s.config()
+		a.index.add(a, s, &c)
 	}
 }
 
@@ -148,6 +172,9 @@ func (x *index) drop(a *Appliance, s *session, t *config.Tunnel, c *config.Sessi
 
 func (x *index) port(a *Appliance, name string) uint16 {
 	if p := a.portNamed(name); p != nil {
+		return p.index
+	}
+	if p := a.former[name]; p != nil {
 		return p.index
 	}
 	return 0xffff

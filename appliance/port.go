@@ -101,6 +101,7 @@ func (a *Appliance) addPort(p *port) *port {
 		for name, was := range a.former {
 			p.index = was.index
 			delete(a.former, name)
+			a.index = nil // it may have what the former's sessions had
 			break
 		}
 	}
