@@ -2,6 +2,7 @@ package pw
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"xwire/l2tp"
@@ -99,5 +100,59 @@ func TestKeepJoined(t *testing.T) {
 	}
 	if got := table.extraOf(uint32(b)); got.ordered() || !table.extraOf(got.joined).ordered() {
 		t.Error(fmt.Sprint("session b: ", got))
+	}
+}
+
+// Frames of a PPP session are one worker's in each direction, whatever form their L2TPv2 header has, and
+// stay so where ports are not spread but the session is numbered.
+func TestKeepPPP(t *testing.T) {
+	const workers, sessions = 16, 40
+	table := NewTable(workers)
+	table.SetPort(0, PortSpec{Core: true})
+	tunnel := must(table.AddTunnel(v2udp4))(t)
+	for i := range uint16(sessions) {
+		s := pppoeSession(uint32(100+i), uint32(100+i))
+		s.Tunnel, s.PPPoE.SessionID = tunnel, 1+i/4 // four clients have one
+		s.PPPoE.Peer[5] = byte(i)
+		s.Sequence.Send = i%2 == 0
+		must(table.AddSession(s))(t)
+	}
+	r, f := newRig(t, table), table.Forwarder(3)
+	w := &world{t: t, rng: rand.New(rand.NewPCG(1, 8))}
+	seen := [2]map[uint8]bool{{}, {}}
+	for i := range uint16(sessions) {
+		s, _ := table.Session(SessionID(1 + i))
+		up := s.refToPPPoE(wire(t, "0021 45000014"))
+		up = join(up[6:12], up[:6], up[12:])
+		in := []Frame{r.put(0, 1, 256, up)}
+		for k := range 20 {
+			m := w.messageV2(v2udp4.TID, uint16(s.SID), wire(t, "ff03 0021 45000014"))
+			if k%2 == 0 { // Ns and Nr
+				m = join(wire(t, "0802 000b"), []byte{byte(s.SID >> 8), byte(s.SID), 0, byte(k), 0, 0}, m[len(m)-8:])
+			}
+			p := join(wire(t, lines(linkHeader, []string{"0800 4500 0000 0000 0000 4011 0000", "c6 33 64 07", "c0 00 02 01", "06a6 06a5 0000 0000"})...), m)
+			p[17], p[39] = byte(28+len(m)), byte(8+len(m))
+			fixIPv4(p)
+			in = append(in, r.put(1+k, 0, 256, p))
+		}
+		spread, keep := make([]uint8, len(in)), make([]uint8, len(in))
+		f.Spread(r.mem, in, workers, spread)
+		f.Keep(r.mem, in, workers, keep)
+		for k := range in {
+			first := min(k, 1)
+			want := spread[first]
+			if seen[first][want] = true; want >= workers || spread[k] != want {
+				t.Errorf("session %d, frame %d: spread to %d, want %d", s.SID, k, spread[k], want)
+			}
+			if !s.Sequence.Send && want != 3 {
+				want = stay
+			}
+			if keep[k] != want {
+				t.Errorf("session %d, frame %d: kept at %d, want %d", s.SID, k, keep[k], want)
+			}
+		}
+	}
+	if len(seen[0]) < 5 || len(seen[1]) < 8 {
+		t.Errorf("encap by %d workers, decap by %d", len(seen[0]), len(seen[1]))
 	}
 }
