@@ -119,3 +119,57 @@ func TestBucketOfSeveralWorkers(t *testing.T) {
 		t.Errorf("%d bytes passed, want at most %d", got, most)
 	}
 }
+
+// FuzzBucket: of any script of frames (two bytes) and pauses (one byte, a power of two) at any rate, no more
+// passes from any frame on than the burst and what the rate allows since; and what is refused passes once
+// the bucket had time for it, if it is no longer than the burst.
+func FuzzBucket(f *testing.F) {
+	f.Add(uint64(1_000_000), uint64(16384), int64(0), []byte{5, 220, 10, 5, 220, 10, 0, 60, 40, 5, 220, 0})
+	f.Add(uint64(1), uint64(1), int64(-1), []byte{0, 1, 0, 0, 1, 34})
+	f.Add(uint64(MaxRate), uint64(MaxBurst), int64(1<<62), []byte{255, 255, 0, 255, 255, 1})
+	f.Fuzz(func(t *testing.T, rate, burst uint64, start int64, script []byte) {
+		r := Rate{Bits: 1 + rate%MaxRate, Burst: 1 + burst%MaxBurst}
+		m, b := r.meter(), new(bucket)
+		now := int64(1e9) + start&(1<<54-1) // a bucket that is new at the very end of the ticks fills for a second
+		type passed struct {
+			at    int64
+			bytes uint64 // up to and with this one
+		}
+		got := []passed{}
+		var sum uint64
+		take := func(n uint32) bool {
+			if !b.take(&m, n, now) {
+				return false
+			}
+			sum += uint64(n)
+			got = append(got, passed{now, sum})
+			return true
+		}
+		for ; len(script) >= 3 && len(got) < 200; script = script[3:] {
+			n := uint32(u16(script))
+			now += int64(1) << (script[2] % 40)
+			if take(n) || uint64(n) > r.Burst {
+				continue
+			}
+			// A thousandth for what is rounded against the sender.
+			wait := new(big.Int).Mul(big.NewInt(int64(n)), big.NewInt(8_008_000_000))
+			wait.Div(wait, new(big.Int).SetUint64(r.Bits))
+			if now += wait.Int64() + 2; !take(n) {
+				t.Fatalf("%+v: %d bytes are refused %v ns after they were", r, n, wait)
+			}
+		}
+		for i := range got {
+			for j := i; j < len(got); j++ {
+				bytes := got[j].bytes
+				if i > 0 {
+					bytes -= got[i-1].bytes
+				}
+				have := new(big.Int).Mul(new(big.Int).SetUint64(bytes-min(bytes, r.Burst)), big.NewInt(8e9))
+				may := new(big.Int).Mul(new(big.Int).SetUint64(r.Bits), big.NewInt(got[j].at-got[i].at+1))
+				if have.Cmp(may) > 0 {
+					t.Fatalf("%+v: %d bytes in %d ns", r, bytes, got[j].at-got[i].at)
+				}
+			}
+		}
+	})
+}
