@@ -92,7 +92,8 @@ type Appliance struct {
 	toldPorts []int          // ifindexes that next hops know as ports
 	answers   int            // targets whose first answer has come
 	wake      chan struct{}  // has the supervisor look at once
-	looked    time.Time      // at the ports' interfaces, by the supervisor
+	tried     chan struct{}  // closed once the supervisor has tried all ports
+	looked    time.Time      // at their interfaces, by the supervisor
 	plan      *config.Config // until build and tidy have used it
 }
 
@@ -106,7 +107,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), settings: cfg.Appliance, plan: cfg, kept: o.Kept, instead: o.Instead,
-		changer: newChanger(), byName: make(map[string]*tunnel), clients: make(map[string]l2tp.MAC), former: make(map[string]*port), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1),
+		changer: newChanger(), byName: make(map[string]*tunnel), clients: make(map[string]l2tp.MAC), former: make(map[string]*port), targets: make(map[nexthop.Key]*target), resized: make(map[*target]bool), lost: make(map[string]bool), wake: make(chan struct{}, 1), tried: make(chan struct{}),
 	}
 	if a.settings.Control == "" {
 		a.settings.Control = api.DefaultSocket
@@ -227,7 +228,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	start("VCCV messages", a.hearOAM)
 	makeRoom(len(a.workers))
 	start("workers", a.fabric.Run)
-	start("liveness", a.peers.Run)
+	start("liveness", a.runPeers)
 	start("control messages", a.hearPeers)
 	start("path MTUs", a.hearPaths)
 	start("changes", func(ctx context.Context) error {

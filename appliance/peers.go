@@ -31,6 +31,16 @@ func (a *Appliance) watchPeer(c *config.Tunnel) {
 	}
 }
 
+// runPeers has peers watched once the ports are open, or HELLOs over UDP would find nobody there.
+func (a *Appliance) runPeers(ctx context.Context) error {
+	select {
+	case <-a.tried:
+		return a.peers.Run(ctx)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 // takeControl has the ports' steering programs hand up the control messages to a tunnel over UDP, or no
 // more.
 func (a *Appliance) takeControl(local netip.AddrPort, version uint8, tid uint32, on bool) error {

@@ -2,8 +2,10 @@ package appliance
 
 import (
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,8 +128,30 @@ ptid = 2
 hello_timeout = 0
 `
 
-// Control messages pass the port's steering program to the kernel, and the tunnels' state follows
-// the peer.
+// unreachables is how many ICMP messages of that kind the namespace has sent.
+func unreachables(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/thread-self/net/snmp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(string(b)) {
+		w := strings.Fields(line)
+		if w[0] != "Icmp:" {
+			continue
+		}
+		if i := slices.Index(names, "OutDestUnreachs"); i > 0 {
+			return w[i]
+		}
+		names = w
+	}
+	t.Fatal("no OutDestUnreachs in /proc/net/snmp")
+	return ""
+}
+
+// The tunnels' state follows the peer: control messages over IP pass the port's steering program, those
+// over UDP it hands up, and their port is free all the while.
 func TestTunnelStates(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -153,6 +177,15 @@ func TestTunnelStates(t *testing.T) {
 	until(t, "both tunnels up", both("up"))
 	if v := tunnel("over-ip"); v.Since == nil || v.Hello.Heard == nil || v.Hello.Sent == 0 || v.Hello.Received == 0 || v.HelloTimeout != 200 {
 		t.Errorf("over-ip: %+v", v)
+	}
+	if n := unreachables(t); n != "0" {
+		t.Errorf("the peer was told %s times that nobody is there", n)
+	}
+	daemon, err := net.ListenPacket("udp4", "192.0.2.1:1701")
+	if err != nil {
+		t.Errorf("a daemon that comes later does not get the port: %v", err)
+	} else {
+		defer daemon.Close()
 	}
 	if v := tunnel("quiet"); v.State != "unknown" || !strings.Contains(v.Reason, "hello_timeout is not set") {
 		t.Errorf("quiet: state %s, %q", v.State, v.Reason)

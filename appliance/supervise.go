@@ -20,6 +20,7 @@ func (a *Appliance) supervise(ctx context.Context) error {
 	tick := time.NewTicker(retryPort / 2)
 	defer tick.Stop()
 	a.round(time.Now())
+	close(a.tried)
 	if err := a.strict(); err != nil {
 		return err
 	}
