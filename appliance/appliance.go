@@ -189,7 +189,10 @@ func (a *Appliance) Run(ctx context.Context) (err error) {
 // build makes everything that stands between the configuration and the first frame.
 func (a *Appliance) build(ctx context.Context, start func(string, func(context.Context) error)) error {
 	cfg := a.plan
-	var err error
+	err := preferThreads()
+	if err != nil {
+		a.log.Warn("frames may be lost while other programs are busy: allow CAP_SYS_NICE, or LimitNICE=-15 in the unit", "error", err)
+	}
 	if a.host, err = host.Open(a.dir); err != nil {
 		return err
 	}

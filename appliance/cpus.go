@@ -3,7 +3,6 @@ package appliance
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,24 +80,4 @@ func chooseCPUs(configured, allowed, near []int, queues int) ([]int, error) {
 		free = local
 	}
 	return free[:min(max(queues, 1), len(free))], nil
-}
-
-// makeRoom has Go run more threads at once than there are CPUs. It lets go of a worker that sleeps in the
-// kernel, and when frames wake that, the worker needs one of as many places as GOMAXPROCS says: a reload and
-// the garbage collector would have them all, for ten milliseconds at a time. Who has a CPU is for the kernel
-// to say, which prefers workers.
-func makeRoom(workers int) {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+2*workers+4))
-	}
-}
-
-// tellPriority warns of workers that have to wait for their turn like any thread.
-func (a *Appliance) tellPriority() {
-	for _, w := range a.fabric.WorkerStatus() {
-		if !w.Preferred {
-			a.log.Warn("workers have no priority over other threads, and lose frames where these have their CPUs for long: allow CAP_SYS_NICE, or LimitNICE=-15 in the unit")
-			return
-		}
-	}
 }

@@ -24,7 +24,6 @@ func (a *Appliance) supervise(ctx context.Context) error {
 	if err := a.strict(); err != nil {
 		return err
 	}
-	a.tellPriority()
 	a.ready.Store(true)
 	a.notify(daemon.SdNotifyReady)
 	a.log.Info("ready", "sessions", a.count, "tunnels", len(a.tunnels), "seconds", time.Since(a.started).Seconds())

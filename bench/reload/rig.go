@@ -210,10 +210,6 @@ func (r *rig) counters(ctx context.Context) (frames uint64, drops map[string]uin
 		for reason, n := range p.Drops {
 			drops[p.Name+" "+reason] = n
 		}
-		for _, q := range p.Queues {
-			drops[p.Name+" rx_ring_full"] += q.RxRingFull
-			drops[p.Name+" rx_dropped"] += q.RxDropped
-		}
 	}
 	return frames, drops, err
 }
