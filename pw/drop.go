@@ -66,7 +66,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropIPLength:         {"ip_length", "The outer packet is cut off, or its length field is wrong."},
 	DropIPChecksum:       {"ip_checksum", "The outer IPv4 header's checksum is wrong."},
 	DropIPFragment:       {"ip_fragment", "An outer IP fragment whose first one did not come before it."},
-	DropReassembly:       {"reassembly", "An outer fragment that overlaps others, is of a packet too large for the room of its first one, or gave way to newer ones."},
+	DropReassembly:       {"reassembly", "An outer fragment that overlaps others, is of a packet too large for max_frame, or gave way to newer ones."},
 	DropReassemblyLate:   {"reassembly_timeout", "The first outer fragment of a packet whose rest did not come within a second."},
 	DropNotL2TP:          {"not_l2tp", "The outer packet is neither UDP nor IP protocol 115."},
 	DropUDPLength:        {"udp_length", "The UDP length does not fit the packet."},

@@ -61,10 +61,12 @@ type Forwarder struct {
 	answers [256]allowance
 	oam     *OAMQueue
 
-	spare  []uint64 // free chunks to make frames in
-	made   []madeFrame
-	woven  []Frame
-	fragID uint32
+	spare []uint64 // free chunks to make frames in
+	made  []madeFrame
+
+	spareSpans []uint64
+	woven      []Frame
+	fragID     uint32
 
 	counters      array[sessionCounters] // by SessionID
 	extraCounters array[extraCounters]   // by SessionID
@@ -124,8 +126,11 @@ func newForwarder(t *Table, worker, workers int) *Forwarder {
 		ipID:   uint16(rand.Uint32())&^(step-1) | uint16(worker)&(step-1),
 		fragID: rand.Uint32()&^uint32(step-1) | uint32(worker)&uint32(step-1),
 		spare:  make([]uint64, 0, 8*burst),
-		made:   make([]madeFrame, 0, 8*burst),
-		woven:  make([]Frame, 0, 8*burst),
+
+		spareSpans: make([]uint64, 0, burst),
+
+		made:  make([]madeFrame, 0, 8*burst),
+		woven: make([]Frame, 0, 8*burst),
 	}
 }
 

@@ -99,86 +99,157 @@ func TestJumbo(t *testing.T) {
 	}
 }
 
-// TestJumboFragments puts outer fragments together where the first lies: in a span, or in a chunk, which
-// may be too small for all.
+// supplySpans gives the forwarder the last of the rig's spans.
+func (r *rig) supplySpans() {
+	f := r.table.Forwarder(0)
+	f.spareSpans = f.spareSpans[:0]
+	for i := rigSpans / 2; i < rigSpans; i++ {
+		f.SupplySpans([]uint64{uint64(rigChunks*minChunk + i*rigSpan + 256)})
+	}
+}
+
+// TestJumboFragments puts outer fragments together where the first lies, a span or a chunk, or in a spare span
+// if there is one.
 func TestJumboFragments(t *testing.T) {
 	for _, tun := range sizedTunnels {
 		for _, mtu := range []int{9000, 4000, 1500} {
-			t.Run(fmt.Sprintf("%v/%v/%d", tun.Local, tun.Encap, mtu), func(t *testing.T) {
-				near, far := reassembler(t, tun, mtu)
-				withSpans(near, far)
-				refused := uint64(0)
-				for _, n := range []int{8950, 8958, 8990, 9000, 9014} {
-					frame := payload(n, uint64(n))
-					fragments := fragmentsOf(t, near, frame)
-					for i, b := range fragments {
-						if len(b)-14 > mtu || len(fragments) > 1 && i == 0 && len(b)-14 < mtu-7 {
-							t.Errorf("%d bytes: fragment %d of %d has %d bytes", n, i, len(fragments), len(b)-14)
+			for _, spare := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%v/%v/%d/%v", tun.Local, tun.Encap, mtu, spare), func(t *testing.T) {
+					near, far := reassembler(t, tun, mtu)
+					withSpans(near, far)
+					for _, n := range []int{8940, 8990, 9000, 9014} {
+						for _, together := range []bool{false, true} {
+							if spare {
+								far.supplySpans()
+							}
+							carryFragments(t, near, far, mtu, payload(n, uint64(n)), together, spare || mtu > 1500)
 						}
 					}
-					var out []Frame
-					for i, b := range fragments {
-						out = append(out, far.give(i, 1, b)...)
+					if f := far.table.Forwarder(0); f.Held() != 0 {
+						t.Errorf("held %d", f.Held())
 					}
-					got := far.delivered(out)
-					if mtu == 1500 {
-						refused++
-						if d := dropsAt(far.table, 0); len(got) != 0 || len(out) != len(fragments) || d["reassembly"] < refused {
-							t.Errorf("%d bytes: %d frames, %d of %d fragments came back, drops %v", n, len(got), len(out), len(fragments), d)
-						}
-					} else if len(got) != 1 || !bytes.Equal(got[0], frame) || len(out) != len(fragments) {
-						t.Errorf("%d bytes: %d fragments became %d frames; drops %v", n, len(fragments), len(got), dropsAt(far.table, 0))
-					}
-				}
-				if f := far.table.Forwarder(0); f.Held() != 0 {
-					t.Errorf("held %d", f.Held())
-				}
-			})
+				})
+			}
 		}
 	}
 }
 
-// TestJumboPieces: a payload in pieces is put together where the first one lies.
+// carryFragments has near send a frame, and wants far to deliver it or, if it has no room, to drop it.
+func carryFragments(t *testing.T, near, far *rig, mtu int, frame []byte, together, room bool) {
+	t.Helper()
+	_, before := far.table.PortReassembled(0)
+	drops := dropsAt(far.table, 0)["reassembly"]
+	fragments := fragmentsOf(t, near, frame)
+	for i, b := range fragments {
+		if len(b)-14 > mtu || len(fragments) > 1 && i == 0 && len(b)-14 < mtu-7 {
+			t.Errorf("%d bytes: fragment %d of %d has %d", len(frame), i, len(fragments), len(b)-14)
+		}
+	}
+	var out []Frame
+	if together {
+		out = far.give(0, 1, fragments...)
+	} else {
+		for i, b := range fragments {
+			out = append(out, far.give(i, 1, b)...)
+		}
+	}
+	moved := 0
+	if mtu == 1500 && room {
+		moved = 1 // the chunk of the first comes back
+	}
+	got := far.delivered(out)
+	_, merged := far.table.PortReassembled(0)
+	switch {
+	case len(out) != len(fragments)+moved:
+		t.Errorf("%d bytes: %d frames came back for %d", len(frame), len(out), len(fragments))
+	case !room && (len(got) != 0 || dropsAt(far.table, 0)["reassembly"] == drops):
+		t.Errorf("%d bytes: %d frames, drops %v", len(frame), len(got), dropsAt(far.table, 0))
+	case room && (len(got) != 1 || !bytes.Equal(got[0], frame) || int(merged-before) != len(out)-1):
+		t.Errorf("%d bytes: %d frames or others, %d merged; drops %v", len(frame), len(got), merged-before, dropsAt(far.table, 0))
+	}
+}
+
+// TestJumboGivenUp: a packet of which fragments are missing gives its spare span back.
+func TestJumboGivenUp(t *testing.T) {
+	near, far := reassembler(t, ip4, 1500)
+	withSpans(near, far)
+	far.supplySpans()
+	fragments := fragmentsOf(t, near, payload(9014, 1))
+	out := far.give(0, 1, fragments[:4]...)
+	if f := far.table.Forwarder(0); f.Held() != 1 || len(out) != 4 || f.SpareSpans() != rigSpans/2-1 {
+		t.Errorf("held %d, %d frames came back, %d spare spans", f.Held(), len(out), f.SpareSpans())
+	}
+	late := far.table.Forwarder(0).Expire(far.mem, 1<<62, nil)
+	if len(late) != 1 || late[0].Out != NoPort || late[0].Addr < rigChunks*minChunk {
+		t.Errorf("given up: %+v", late)
+	}
+	if d := lostAt(far); d["reassembly_timeout"] != 1 || d["merged"] != 4 {
+		t.Errorf("counted %v", d)
+	}
+}
+
+// TestJumboPieces: so it is with a payload in pieces.
 func TestJumboPieces(t *testing.T) {
 	near, far := piecesBox(t, ip4, 1500, asIs)
 	withSpans(near, far)
-	for round := range 4 {
-		frame := payload(9014, uint64(round))
+	for _, where := range []string{"chunk", "span", "spare", "spare", "chunk"} {
+		frame := payload(9014, 1)
 		var in []Frame
 		for i, b := range fragmentsOf(t, near, frame) {
 			in = append(in, far.put(i, 0, 256, b))
 		}
-		wide := round < 3
-		if wide { // as if it had been longer than a chunk
+		switch where {
+		case "span": // as if it had been longer than a chunk
 			b := bytes.Clone(far.bytes(in[0]))
 			in[0].Addr = rigChunks*minChunk + 256
 			copy(far.bytes(in[0]), b)
+		case "spare":
+			far.supplySpans()
+		default:
+			far.table.Forwarder(0).spareSpans = nil
 		}
-		got := far.delivered(far.table.Forwarder(0).Process(far.mem, in, 1, nil))
-		if wide && (len(got) != 1 || !bytes.Equal(got[0], frame)) || !wide && len(got) != 0 {
-			t.Errorf("round %d: %d pieces became %d frames; drops %v", round, len(in), len(got), dropsAt(far.table, 0))
+		lost := dropsAt(far.table, 0)["fragment"]
+		out := far.table.Forwarder(0).Process(far.mem, in, 1, nil)
+		got := far.delivered(out)
+		switch {
+		case where == "chunk" && (len(got) != 0 || dropsAt(far.table, 0)["fragment"] == lost || len(out) != len(in)):
+			t.Errorf("%s: %d pieces became %d frames of %d; drops %v", where, len(in), len(got), len(out), dropsAt(far.table, 0))
+		case where != "chunk" && (len(got) != 1 || !bytes.Equal(got[0], frame)):
+			t.Errorf("%s: %d pieces became %d frames, or others; drops %v", where, len(in), len(got), dropsAt(far.table, 0))
+		case where == "spare" && len(out) != len(in)+1:
+			t.Errorf("%d frames came back for %d", len(out), len(in))
 		}
 	}
-	if f, d := far.table.Forwarder(0), dropsAt(far.table, 0); f.Held() != 0 || d["fragment"] == 0 {
-		t.Errorf("held %d, drops %v", f.Held(), d)
+	if f := far.table.Forwarder(0); f.Held() != 0 {
+		t.Errorf("held %d", f.Held())
 	}
 }
 
 func TestJumboAllocations(t *testing.T) {
-	near, far := reassembler(t, ip4, 9000)
-	withSpans(near, far)
-	frame := payload(9014, 1)
-	fragments := fragmentsOf(t, near, frame)
-	in := make([]Frame, len(fragments))
-	if n := testing.AllocsPerRun(50, func() {
-		near.supply()
-		one := [1]Frame{near.put(0, 1, 256, frame)}
-		near.out = near.table.Forwarder(0).Process(near.mem, one[:], 1, near.out[:0])
-		for i, b := range fragments {
-			in[i] = far.put(i, 0, 256, b)
+	for _, mtu := range []int{9000, 1500} {
+		near, far := reassembler(t, ip4, mtu)
+		withSpans(near, far)
+		frame := payload(9014, 1)
+		fragments := fragmentsOf(t, near, frame)
+		in := make([]Frame, len(fragments))
+		spans := make([]uint64, 1)
+		if n := testing.AllocsPerRun(50, func() {
+			near.supply()
+			one := [1]Frame{near.put(0, 1, 256, frame)}
+			near.out = near.table.Forwarder(0).Process(near.mem, one[:], 1, near.out[:0])
+			for i, b := range fragments {
+				in[i] = far.put(i, 0, 256, b)
+			}
+			if f := far.table.Forwarder(0); f.SpareSpans() == 0 {
+				spans[0] = rigChunks*minChunk + 256
+				f.SupplySpans(spans)
+			}
+			far.out = far.table.Forwarder(0).Process(far.mem, in, 1, far.out[:0])
+		}); n != 0 {
+			t.Errorf("MTU %d: %v allocations", mtu, n)
 		}
-		far.out = far.table.Forwarder(0).Process(far.mem, in, 1, far.out[:0])
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
+		if d := dropsAt(far.table, 0); len(d) != 0 {
+			t.Errorf("MTU %d: drops %v", mtu, d)
+		}
 	}
 }

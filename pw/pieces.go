@@ -50,7 +50,7 @@ const (
 	leastPiece = 32
 )
 
-// pieces is a session's payload of which some are missing. The chunk of the first takes all. It belongs to
+// pieces is a session's payload of which some are missing. The room of the first takes all, or a span. It belongs to
 // the worker that decapsulates the session's frames.
 type pieces struct {
 	held  bool
@@ -109,8 +109,7 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 		f.held++
 		f.leave(fr)
 	} else {
-		end := p.frame.Addr + uint64(p.frame.Len)
-		if !p.held || end+uint64(fr.Len) > f.layout.End(p.frame.Addr) {
+		if !p.held || !f.widen(mem, &p.frame, p.frame.Len+fr.Len) {
 			if p.held {
 				f.scatter(p)
 			}
@@ -118,7 +117,7 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 			f.lose(fr, d, c, bytes, DropFragment)
 			return false
 		}
-		copy(mem[end:end+uint64(fr.Len)], bytesOf(mem, fr))
+		copy(mem[p.frame.Addr+uint64(p.frame.Len):], bytesOf(mem, fr))
 		p.frame.Len += fr.Len
 		p.next = (number + 1) & e.seq.mask
 		p.ce = p.ce || met

@@ -74,8 +74,8 @@ type reassembly struct {
 	head     [256]byte // of a first fragment, made a packet of its own
 }
 
-// Reassemble has outer fragments put together where the first one lies: a packet for which there is no room
-// is dropped, and so is one whose first fragment does not come first. Without
+// Reassemble has outer fragments put together where the first one lies, or in a span of SupplySpans: a packet
+// for which there is no room is dropped, and so is one whose first fragment does not come first. Without
 // Reassemble all fragments are dropped. It is called before the first Process.
 func (t *Table) Reassemble(l Layout) {
 	for _, f := range t.workers {
@@ -174,7 +174,7 @@ func (f *Forwarder) reassemble(mem []byte, fr *Frame, l *lookup, now int64) bool
 	if known, ok := p.add(&g); known {
 		f.merged(fr) // a second copy
 		return false
-	} else if !ok || p.frame.Addr+uint64(p.body+g.at+g.n) > f.layout.End(p.frame.Addr) {
+	} else if !ok || !f.widen(mem, &p.frame, p.body+g.at+g.n) {
 		f.drop(fr, DropReassembly)
 		f.giveUp(p, DropReassembly)
 		return false

@@ -71,7 +71,7 @@ func NewFabric(cfg FabricConfig) (*Fabric, error) {
 		chunks:   int(from >> cfg.Arena.shift),
 		events:   make(chan Event, 64),
 		looks:    make(chan struct{}, 1),
-		reserve:  Sizing{Workers: len(cfg.Workers), Batch: cfg.Batch, Inbox: cfg.Inbox, Held: cfg.Held}.Chunks(),
+		reserve:  Sizing{Workers: len(cfg.Workers), Batch: cfg.Batch, Inbox: cfg.Inbox, Held: cfg.Held, Jumbo: spans}.Chunks(),
 		accounts: map[uint16]*account{},
 	}
 	for i := range f.kinds {
@@ -132,7 +132,12 @@ func (f *Fabric) newWorker(index int, wc WorkerConfig, cfg FabricConfig, clock c
 	w.keeper, _ = wc.Handler.(Keeper)
 	w.maker, _ = wc.Handler.(Maker)
 	w.watcher, _ = wc.Handler.(Watcher)
-	w.spares = make([]uint64, 0, spareBatches*cfg.Batch)
+	w.spare = spareBatches * cfg.Batch
+	if !f.spans.none() {
+		w.spare = jumboSpareBatches * cfg.Batch
+		w.spanMaker, _ = wc.Handler.(SpanMaker)
+	}
+	w.spares = make([]uint64, 0, max(w.spare, spareSpans))
 	stray := &portCounters{}
 	for i := range w.ports {
 		w.ports[i] = stray

@@ -13,13 +13,27 @@ type Maker interface {
 	Supply(free []uint64)
 }
 
-// spareBatches is how many batches of spare chunks a Maker has.
-const spareBatches = 2
+// SpanMaker is a Maker that can use free spans too, on a fabric that has any: the address of each is that of the
+// byte behind its headroom.
+type SpanMaker interface {
+	Maker
+	SpareSpans() int
+	SupplySpans(free []uint64)
+}
+
+const (
+	// spareBatches is how many batches of spare chunks a Maker has.
+	spareBatches = 2
+	// jumboSpareBatches is that on a fabric that has spans: a frame of 9000 bytes is seven of 1500.
+	jumboSpareBatches = 6
+	// spareSpans is how many spare spans a SpanMaker has.
+	spareSpans = 32
+)
 
 // provide fills a Maker's store.
 func (w *worker) provide() {
 	free := w.spares[:0]
-	for range spareBatches*w.batch - w.maker.Spares() {
+	for range w.spare - w.maker.Spares() {
 		frame, ok := w.cache.get()
 		if !ok {
 			break
@@ -30,11 +44,29 @@ func (w *worker) provide() {
 	if len(free) > 0 {
 		w.maker.Supply(free)
 	}
+	if w.spanMaker != nil && w.spanMaker.SpareSpans() < spareSpans {
+		w.provideSpans()
+	}
 }
 
-// made takes a frame from the handler that was made in a spare chunk.
+func (w *worker) provideSpans() {
+	free := w.spares[:0]
+	for range spareSpans - w.spanMaker.SpareSpans() {
+		chunk, ok := w.spans.take()
+		if !ok {
+			break
+		}
+		w.owners[chunk] = ownerSpare
+		free = append(free, uint64(chunk)<<w.shift+headroom)
+	}
+	if len(free) > 0 {
+		w.spanMaker.SupplySpans(free)
+	}
+}
+
+// made takes a frame from the handler that was made in a spare chunk or span.
 func (w *worker) made(f Frame) {
-	w.owners[f.Addr>>w.shift] = ownerHeld
+	w.owners[w.spans.home(f.Addr>>w.shift)] = ownerHeld
 	c := w.account(f.In)
 	c.injected.add(1)
 	c.taken.add(1)

@@ -4,6 +4,8 @@ const (
 	defaultHeld = 1024
 	// injectedFrames is how many frames Inject may leave with one worker.
 	injectedFrames = 64
+	// heldSpans is how many spans a worker's handler may put frames together in without others' want.
+	heldSpans = 256
 )
 
 // defaultInbox keeps what can lie in front of one worker to about 2048 frames.
@@ -39,7 +41,11 @@ func (s Sizing) Chunks() int {
 	}
 	// Each worker may have a full cache and a batch in hand, and so may the control side.
 	n := (workers + 1) * (cacheSize + s.Batch)
-	n += workers * (s.Held + injectedFrames + spareBatches*s.Batch)
+	spare := spareBatches * s.Batch
+	if s.Jumbo > 0 {
+		spare = jumboSpareBatches * s.Batch
+	}
+	n += workers * (s.Held + injectedFrames + spare)
 	n += workers * (workers - 1) * s.Inbox
 	for _, size := range s.Queues {
 		if size == 0 {
@@ -51,11 +57,12 @@ func (s Sizing) Chunks() int {
 }
 
 // Spans is the number of spans for jumbo frames: a TX ring's worth of each queue that sends them, as long as
-// they are of two descriptors or more, besides what workers have in hand. Where more are held or under way,
+// they are of two descriptors or more, besides what workers have in hand and handlers put together. Where more are held or under way,
 // further ones are dropped and counted; other frames never wait for a span.
 func (s Sizing) Spans() int {
 	if s.Jumbo == 0 {
 		return 0
 	}
-	return (max(s.Workers, 1)+1)*cacheSize + s.Jumbo*defaultRingSize/2
+	workers := max(s.Workers, 1)
+	return (workers+1)*cacheSize + workers*(spareSpans+heldSpans) + s.Jumbo*defaultRingSize/2
 }

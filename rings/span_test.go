@@ -251,3 +251,76 @@ func TestJumboUnderTraffic(t *testing.T) {
 		t.Errorf("%d frames torn: %+v", torn.Load(), s)
 	}
 }
+
+// widener sends what it gets from spans, five times as long, one frame later.
+type widener struct {
+	doubler
+	free []uint64
+	kept []Frame
+}
+
+func (w *widener) SpareSpans() int           { return len(w.free) }
+func (w *widener) SupplySpans(free []uint64) { w.free = append(w.free, free...) }
+func (w *widener) Held() int                 { return len(w.kept) }
+
+func (w *widener) Process(mem []byte, in []Frame, now int64, out []Frame) []Frame {
+	for _, f := range in {
+		f.Out = NoPort
+		out = append(out, f)
+		if len(w.free) == 0 {
+			w.lacked++
+			continue
+		}
+		out = append(out, w.kept...)
+		wide := Frame{Addr: w.free[len(w.free)-1], Len: 5 * f.Len, In: f.In, Out: uint16(mem[f.Addr+5])}
+		w.free = w.free[:len(w.free)-1]
+		for i := range uint64(5) {
+			copy(mem[wide.Addr+i*uint64(f.Len):], mem[f.Addr:f.Addr+uint64(f.Len)])
+		}
+		w.kept = append(w.kept[:0], wide)
+	}
+	return out
+}
+
+// TestSpanMaker: handlers make frames in spans too.
+func TestSpanMaker(t *testing.T) {
+	for workers := 1; workers <= 2; workers++ {
+		cfg := FabricConfig{Arena: jumboArena(t, 2048, 500), Batch: 16}
+		var makers []*widener
+		for range workers {
+			makers = append(makers, &widener{})
+			cfg.Workers = append(cfg.Workers, WorkerConfig{CPU: -1, Handler: makers[len(makers)-1]})
+		}
+		f := newFakeFabric(t, 0, cfg)
+		sent := 0
+		want := bytes.Repeat(jumboTo(1, 1700), 5)
+		a := f.port(PortConfig{Index: 0, Workers: []int{0}}, nil)
+		b := f.port(PortConfig{Index: 1, Jumbo: true, Workers: []int{workers - 1}}, func(_ uint32, frame []byte) {
+			if sent++; !bytes.Equal(frame, want) {
+				t.Errorf("%d bytes sent, or others", len(frame))
+			}
+		})
+		stop := start(t, f.Fabric)
+		const frames = 1000
+		for i := range frames {
+			eventually(t, "room in the fill ring", func() bool { return a.Receive(0, jumboTo(1, 1700)) })
+			if i%100 == 0 {
+				checkAudit(t, f.Fabric)
+			}
+		}
+		eventually(t, "all are processed", func() bool { return a.Status().Returned == frames })
+		settle(t, f.Fabric, a.Port, b.Port)
+		if got := checkAudit(t, f.Fabric); got.Held != 0 || got.Spare != len(makers[0].spares)+len(makers[0].free)+1 {
+			t.Errorf("%d spare by the audit, the handler has %d, %d and one that it holds", got.Spare, len(makers[0].spares), len(makers[0].free))
+		}
+		stop()
+		if s := a.Status(); s.Sent+1 != frames || makers[0].lacked != 0 || s.Injected != s.Sent || s.Returned != frames || sent != int(s.Sent) {
+			t.Errorf("%d lacked, %d sent: %+v", makers[0].lacked, sent, s)
+		}
+		checkEquation(t, a.Port, b.Port)
+		f.workers[0].do(func() { makers[0].free = makers[0].free[1:] })
+		if got := f.Audit(); len(got.Violations) == 0 {
+			t.Error("the audit is content though the handler lost a spare span")
+		}
+	}
+}

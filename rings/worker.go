@@ -37,6 +37,9 @@ type worker struct {
 	watcher  Watcher  // likewise
 	clock    clock
 
+	spanMaker SpanMaker // likewise, if there are spans
+	spare     int       // chunks that a maker is to have
+
 	memory []byte
 	owners []owner
 	shift  uint

@@ -7,10 +7,10 @@ import (
 
 // A Tap is all that a Forwarder is to rings, and sees what could not be sent.
 var (
-	_ rings.Spreader = (*Tap)(nil)
-	_ rings.Keeper   = (*Tap)(nil)
-	_ rings.Maker    = (*Tap)(nil)
-	_ rings.Watcher  = (*Tap)(nil)
+	_ rings.Spreader  = (*Tap)(nil)
+	_ rings.Keeper    = (*Tap)(nil)
+	_ rings.SpanMaker = (*Tap)(nil)
+	_ rings.Watcher   = (*Tap)(nil)
 )
 
 // Tap stands between a worker and its Forwarder. It belongs to the worker's goroutine.

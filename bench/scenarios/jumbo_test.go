@@ -50,18 +50,24 @@ func TestJumboModes(t *testing.T) {
 	}
 }
 
-// TestJumboFragments carries customers' jumbo frames through a core that has no room for the headers.
+// TestJumboFragments carries customers' jumbo frames through cores that have no room for the headers, or for
+// much less.
 func TestJumboFragments(t *testing.T) {
-	for _, x := range []*wire{{name: "ip4"}, {name: "udp6", udp: true, six: true}} {
-		t.Run(x.name, func(t *testing.T) {
-			w := pair(t, shape{CoreMTU: 9000, AccessMTU: 9000})
-			x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
-			boxes := [2]*lab.Box{w.start(t, 0, config(0, x)), w.start(t, 1, config(1, x))}
-			jumboBothWays(t, w, boxes, x, []int{60, 9014, 9013, 8000})
-			if p := portOf(t, boxes[1], "core0"); p.Reassembled == 0 {
-				t.Errorf("nothing came in fragments: %+v", p)
-			}
-		})
+	for _, core := range []int{9000, 1500} {
+		for _, x := range []*wire{
+			{name: "ip4"}, {name: "udp6", udp: true, six: true},
+			{name: "pw", sublayer: "default", ofSession: "send_seq = true\noversize = \"pw\"\n"},
+		} {
+			t.Run(fmt.Sprintf("%d %s", core, x.name), func(t *testing.T) {
+				w := pair(t, shape{CoreMTU: core, AccessMTU: 9000})
+				x.sid, x.vlan = [2]uint32{1, 2}, [2]string{"all", "all"}
+				boxes := [2]*lab.Box{w.start(t, 0, config(0, x)), w.start(t, 1, config(1, x))}
+				jumboBothWays(t, w, boxes, x, []int{60, 9014, 9013, 8000, 3800})
+				if p := portOf(t, boxes[1], "core0"); x.name != "pw" && p.Reassembled == 0 {
+					t.Errorf("nothing came in fragments: %+v", p)
+				}
+			})
+		}
 	}
 }
 
@@ -215,7 +221,7 @@ func jumboBothWays(t *testing.T, w *world, boxes [2]*lab.Box, x *wire, sizes []i
 	}
 	for i, b := range boxes {
 		for _, name := range []string{"ac0", "core0"} {
-			// The access port of 3000 takes frames of one buffer.
+			// A port of 3000 or less takes frames of one buffer.
 			p, want := portOf(t, b, name), 3840
 			if p.MTU > 3000 {
 				want = 12032
