@@ -33,9 +33,10 @@ func sizeBox(t testing.TB, tun TunnelSpec, mtu int, o Oversize) (near, far *rig)
 	return near, far
 }
 
-// supply fills up the forwarder's spares with chunks of the upper half that it does not have.
-func (r *rig) supply() {
-	f := r.table.Forwarder(0)
+// supply gives worker 0 the chunks of the upper half as spares, and takes back those that it has.
+func (r *rig) supply() { r.supplyTo(r.table.Forwarder(0)) }
+
+func (r *rig) supplyTo(f *Forwarder) {
 	f.spare = f.spare[:0]
 	for i := rigChunks / 2; i < rigChunks; i++ {
 		f.spare = append(f.spare, uint64(i*minChunk+256))
