@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"xwire/appliance/api"
 	"xwire/bench/lab"
 )
 
@@ -127,6 +128,46 @@ func TestPPPoE(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPPPoEServerMoves: the server on a local interface may have another address, that of a bridge it is in,
+// say; it is known as soon as the server has sent, and after a change of the session.
+func TestPPPoEServerMoves(t *testing.T) {
+	w := pair(t, shape{})
+	w.start(t, 0, corePort+accessPort+lacTunnel(0, "version = \"l2tpv2\"\n", false)+lacSession(0, "attach = \"ac0\"\n"))
+	lns := w.start(t, 1, corePort+lacTunnel(1, "version = \"l2tpv2\"\n", false)+lacSession(1, "interface_name = \"pppoe0\"\n"))
+	concentrator, err := w.hosts[0].MAC("ac0")
+	must(t, err)
+	must(t, w.hosts[1].SetLink("pppoe0", true))
+	at, err := w.hosts[1].Capture("pppoe0")
+	must(t, err)
+	defer at.Close()
+	mark := byte(0)
+	arrives := func(to net.HardwareAddr) {
+		t.Helper()
+		mark++
+		up := pppFrame(50, mark)
+		must(t, w.sites[0].SendFrames("eth0", pppoeFrame(concentrator, client, nil, 0x8864, 0, pppoeID, up)))
+		if want := pppoeFrame(to, client, nil, 0x8864, 0, pppoeID, up); !holds(at, func(b []byte) bool { return bytes.Equal(b, want) }) {
+			t.Errorf("not at %v: %x", to, want)
+		}
+	}
+	first, err := w.hosts[1].MAC("pppoe0")
+	must(t, err)
+	arrives(first)
+	moved := net.HardwareAddr{2, 0, 0, 0, 0xd, 1}
+	if out, err := w.hosts[1].Command("ip", "link", "set", "pppoe0", "address", moved.String()); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	must(t, w.hosts[1].SendFrames("pppoe0", pppoeFrame(client, moved, nil, 0x8864, 0, pppoeID, pppFrame(50, 0xff))))
+	until(t, "the server's frame has been sent", func() (bool, string) {
+		s := sessionOf(t, lns, "t/s")
+		return s.TxPackets == 1, fmt.Sprintf("%+v", s.Statistics)
+	})
+	arrives(moved)
+	_, err = api.NewClient(lns.Control).ModifySession(t.Context(), "t", "s", api.Keys{"mss_clamp": true})
+	must(t, err)
+	arrives(moved)
 }
 
 // TestSwitchPPP carries PPP between L2TPv2 and L2TPv3, UDP and IP, IPv4 and IPv6, through a box without an
