@@ -165,24 +165,33 @@ func (f *Fabric) account(index uint16) *account {
 	return a
 }
 
-// atBoundary calls fn while every worker stands between two rounds, and f.mu is held.
+// atBoundary calls fn while every worker stands between two rounds, and f.mu is held. The worker that comes
+// last calls it: none waits for a goroutine that does not have a CPU.
 func (f *Fabric) atBoundary(fn func()) {
-	release := make(chan struct{})
-	var standing, left sync.WaitGroup
-	for _, w := range f.workers {
-		standing.Add(1)
-		left.Add(1)
-		go func() {
-			defer left.Done()
-			w.do(func() { standing.Done(); <-release })
-		}()
-	}
-	standing.Wait()
 	f.mu.Lock()
-	fn()
-	f.mu.Unlock()
-	close(release)
-	left.Wait()
+	defer f.mu.Unlock()
+	release := make(chan struct{})
+	var standing atomic.Int32
+	stand := func() {
+		if int(standing.Add(1)) == len(f.workers) {
+			fn()
+			close(release)
+		}
+		<-release
+	}
+	var left []<-chan struct{}
+	var idle sync.WaitGroup
+	for _, w := range f.workers {
+		if done := w.leaveMail(stand); done != nil {
+			left = append(left, done)
+		} else {
+			idle.Go(func() { w.do(stand) })
+		}
+	}
+	idle.Wait()
+	for _, done := range left {
+		<-done
+	}
 }
 
 // Run runs the workers until the context ends, or one cannot start. The ports stay open.

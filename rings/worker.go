@@ -85,17 +85,31 @@ type worker struct {
 // post has fn called between two rounds of the worker, or at once if it does not run. The channel
 // returned is closed after that.
 func (w *worker) post(fn func()) <-chan struct{} {
-	done := make(chan struct{})
-	w.mu.Lock()
-	if !w.running {
-		fn()
-		w.mu.Unlock()
-		close(done)
+	if done := w.leaveMail(fn); done != nil {
 		return done
 	}
+	done := make(chan struct{})
+	w.mu.Lock()
+	if w.running { // by now
+		w.mu.Unlock()
+		return w.post(fn)
+	}
+	fn()
+	w.mu.Unlock()
+	close(done)
+	return done
+}
+
+// leaveMail is post for a worker that runs, and nil otherwise.
+func (w *worker) leaveMail(fn func()) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.running {
+		return nil
+	}
+	done := make(chan struct{})
 	w.mail = append(w.mail, func() { fn(); close(done) })
 	w.mailed.Store(true)
-	w.mu.Unlock()
 	w.wake()
 	return done
 }
