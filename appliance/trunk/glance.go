@@ -2,6 +2,7 @@ package trunk
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/vishvananda/netlink"
 )
@@ -33,7 +34,7 @@ func (t *Trunk) glance(names []string) (scan, bool) {
 	places := t.places(s)
 	for range strangers {
 		v, ok := places.take()
-		if !ok || !t.vacant(v) {
+		if !ok || !t.vacant(v, s) {
 			return scan{}, false
 		}
 	}
@@ -43,14 +44,18 @@ func (t *Trunk) glance(names []string) (scan, bool) {
 // glanceAt adds the device of a record to a scan.
 func (t *Trunk) glanceAt(r record, s scan) bool {
 	if t.splice == nil {
-		if r.SVLAN != 0 || r.Ifindex == 0 {
+		parent := t.stack
+		if r.SVLAN != 0 {
+			parent = t.glanceAtService(r.SVLAN, s)
+		}
+		if r.Ifindex == 0 || parent == 0 {
 			return false
 		}
 		l, err := t.handle.LinkByIndex(r.Ifindex)
 		if err != nil {
 			return false
 		}
-		v, ok := on(l, t.stack)
+		v, ok := on(l, parent)
 		if !ok || v.VlanId != int(r.CVLAN) || v.VlanProtocol != netlink.VLAN_PROTOCOL_8021Q {
 			return false
 		}
@@ -77,10 +82,28 @@ func (t *Trunk) glanceAt(r record, s scan) bool {
 	return true
 }
 
-// vacant reports that nothing lies at a place that no record has, as far as its name tells.
-func (t *Trunk) vacant(v vlan) bool {
+// glanceAtService adds the device of a service VLAN, and gives its index; 0: it is not there.
+func (t *Trunk) glanceAtService(service uint16, s scan) int {
+	if index, ok := s.service[service]; ok {
+		return index
+	}
+	l, err := t.handle.LinkByName(fmt.Sprintf("%s.%d", t.config.Stack, service))
+	if err != nil {
+		return 0
+	}
+	v, ok := on(l, t.stack)
+	if !ok || v.VlanId != int(service) || v.VlanProtocol != netlink.VLAN_PROTOCOL_8021AD {
+		return 0
+	}
+	s.byName[v.Name], s.service[service] = l, v.Index
+	return v.Index
+}
+
+// vacant reports that nothing lies at a place that no record has, as far as its name tells; of VLAN devices
+// the kernel will tell.
+func (t *Trunk) vacant(v vlan, s scan) bool {
 	if t.splice == nil {
-		return v.s == 0
+		return v.s == 0 || t.glanceAtService(v.s, s) != 0
 	}
 	_, err := t.handle.LinkByName(endName(v))
 	return errors.As(err, new(netlink.LinkNotFoundError))

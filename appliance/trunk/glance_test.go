@@ -48,6 +48,36 @@ func TestOneMoreInterface(t *testing.T) {
 	})
 }
 
+// The same in service VLANs.
+func TestOneMoreInServiceVLANs(t *testing.T) {
+	each(t, func(t *testing.T, kind trunk.Kind) {
+		tr := open(t, trunk.Config{Dir: t.TempDir(), Kind: kind, IDs: 2})
+		one := func(i int) trunk.Interface {
+			return trunk.Interface{Name: fmt.Sprintf("cust%d", i), Session: fmt.Sprintf("t/%d", i), MTU: 1458}
+		}
+		var first []trunk.Binding
+		for i := range 6 {
+			first = append(first, ensure(t, tr, one(i))...)
+		}
+		for i, b := range first {
+			if b.SVLAN != uint16(i/2) || b.CVLAN != uint16(i%2+1) {
+				t.Errorf("%s is on %d.%d", b.Name, b.SVLAN, b.CVLAN)
+			}
+			if again := ensure(t, tr, one(i))[0]; again != b {
+				t.Errorf("again %+v, want %+v", again, b)
+			}
+		}
+		if err := tr.Remove("cust3", "cust0"); err != nil || exists("cust3") || exists("cust0") || !exists("cust5") {
+			t.Errorf("Remove: %v, or not the right ones went", err)
+		}
+		for i, want := range []trunk.Binding{first[0], first[3]} { // the free places, in their order
+			if b := ensure(t, tr, one(6+i))[0]; b.SVLAN != want.SVLAN || b.CVLAN != want.CVLAN {
+				t.Errorf("%s is on %d.%d, want %d.%d", b.Name, b.SVLAN, b.CVLAN, want.SVLAN, want.CVLAN)
+			}
+		}
+	})
+}
+
 // What is to be removed soon may be wanted again at once: it is another interface then.
 func TestRemovedSoon(t *testing.T) {
 	each(t, func(t *testing.T, kind trunk.Kind) {
