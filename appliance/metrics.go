@@ -90,6 +90,7 @@ var (
 		return []metric[api.Port]{
 			newMetric("port_up", "1 if the port forwards.", gauge, l, func(p *api.Port) float64 { return flag(p.State == "up") }),
 			c("received_frames_total", "Frames that came to the port.", func(p *api.Port) uint64 { return p.Received }),
+			c("control_heard_total", "Control messages over UDP to our tunnels, which xwire reads.", func(p *api.Port) uint64 { return p.ControlHeard }),
 			c("reassembled_packets_total", "Packets that came to the port in outer fragments and were put together.", func(p *api.Port) uint64 { return p.Reassembled }),
 			c("sent_frames_total", "Frames that came to the port and were sent on.", func(p *api.Port) uint64 { return p.Sent }),
 			c("transmitted_frames_total", "Frames that the port was given to send.", func(p *api.Port) uint64 { return p.Transmitted }),

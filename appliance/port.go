@@ -46,6 +46,7 @@ type port struct {
 	pause  time.Duration     // until the next try, when tries disturb the interface
 	last   rings.PortStatus  // of the last opening, while it is closed; the rings go on counting where they were
 	l2cp   uint64            // frames dropped by earlier steering programs
+	heard  uint64            // control messages that they handed up
 	passed map[string]uint64 // frames that these left to the kernel, by reason
 }
 
@@ -92,7 +93,7 @@ func (a *Appliance) portNamed(name string) *port {
 
 func (a *Appliance) addPort(p *port) *port {
 	if was := a.former[p.Name]; was != nil {
-		p.index, p.last, p.l2cp, p.passed = was.index, was.last, was.l2cp, was.passed
+		p.index, p.last, p.l2cp, p.heard, p.passed = was.index, was.last, was.l2cp, was.heard, was.passed
 		delete(a.former, p.Name)
 	} else if a.indexes < pw.MaxPorts {
 		p.index = uint16(a.indexes)
@@ -313,6 +314,7 @@ func (a *Appliance) closePort(p *port) {
 	if o.program != nil {
 		if s, err := o.program.Stats(); err == nil {
 			p.l2cp += s.L2CPDropped
+			p.heard += s.Heard
 			p.passed = sum(p.passed, s.ToKernel())
 		}
 		warn("detach steering program", o.program.Close())

@@ -256,13 +256,14 @@ func (a *Appliance) Ports() []api.Port {
 		if p.trunk {
 			v.Spliced = spliced
 		}
-		v.ToKernel = p.passed
+		v.ToKernel, v.ControlHeard = p.passed, p.heard
 		packets, merged := a.table.PortReassembled(p.index) // before the frames that came
 		s, l2cp := p.last, p.l2cp
 		if o := p.opened; o != nil {
 			s = o.rings.Status()
 			if program, err := o.program.Stats(); err == nil {
 				l2cp += program.L2CPDropped
+				v.ControlHeard += program.Heard
 				v.ToKernel = sum(p.passed, program.ToKernel())
 			}
 			v.State, v.Ifindex, v.Driver, v.MTU = "up", o.info.Ifindex, o.info.Driver, o.info.MTU

@@ -187,29 +187,30 @@ type Rates struct {
 // Drops those that were not, the kernel's own XDP drops included. Transmitted counts the frames
 // that this port was given to send, wherever they came from.
 type Port struct {
-	Name        string            `json:"name"`
-	Description string            `json:"description,omitempty"`
-	Interface   string            `json:"interface"`
-	Ifindex     int               `json:"ifindex,omitempty"`
-	Index       int               `json:"index"`
-	State       string            `json:"state"` // up | down | waiting
-	Reason      string            `json:"reason,omitempty"`
-	Mode        string            `json:"mode,omitempty"` // granted: zerocopy | copy | skb
-	BusyPoll    bool              `json:"busy_poll"`      // asked for
-	Driver      string            `json:"driver,omitempty"`
-	MTU         int               `json:"mtu,omitempty"`
-	MaxFrame    int               `json:"max_frame,omitempty"` // bytes, with the Ethernet header, that there is room for, whatever the MTU
-	MultiBuffer bool              `json:"multi_buffer"`        // frames may have several buffers
-	Queues      []Queue           `json:"queues,omitempty"`
-	Received    uint64            `json:"received"`
-	Sent        uint64            `json:"sent"`
-	Held        uint64            `json:"held"`
-	Drops       map[string]uint64 `json:"drops"`
-	Transmitted uint64            `json:"transmitted"`
-	Reassembled uint64            `json:"reassembled"`            // packets that came in outer fragments and were put together: each is one in Received
-	ToKernel    map[string]uint64 `json:"to_kernel,omitempty"`    // about our tunnels or circuits, but the kernel's, by reason; in none of the counts above
-	Spliced     map[string]uint64 `json:"splice_drops,omitempty"` // of the trunk: dropped between it and local interfaces, by reason; in none of the counts above
-	Changes     []string          `json:"changes,omitempty"`      // NIC settings that we hold changed
+	Name         string            `json:"name"`
+	Description  string            `json:"description,omitempty"`
+	Interface    string            `json:"interface"`
+	Ifindex      int               `json:"ifindex,omitempty"`
+	Index        int               `json:"index"`
+	State        string            `json:"state"` // up | down | waiting
+	Reason       string            `json:"reason,omitempty"`
+	Mode         string            `json:"mode,omitempty"` // granted: zerocopy | copy | skb
+	BusyPoll     bool              `json:"busy_poll"`      // asked for
+	Driver       string            `json:"driver,omitempty"`
+	MTU          int               `json:"mtu,omitempty"`
+	MaxFrame     int               `json:"max_frame,omitempty"` // bytes, with the Ethernet header, that there is room for, whatever the MTU
+	MultiBuffer  bool              `json:"multi_buffer"`        // frames may have several buffers
+	Queues       []Queue           `json:"queues,omitempty"`
+	Received     uint64            `json:"received"`
+	Sent         uint64            `json:"sent"`
+	Held         uint64            `json:"held"`
+	Drops        map[string]uint64 `json:"drops"`
+	Transmitted  uint64            `json:"transmitted"`
+	Reassembled  uint64            `json:"reassembled"`            // packets that came in outer fragments and were put together: each is one in Received
+	ToKernel     map[string]uint64 `json:"to_kernel,omitempty"`    // about our tunnels or circuits, but the kernel's, by reason; in none of the counts above
+	ControlHeard uint64            `json:"control_heard"`          // control messages over UDP to our tunnels, which the appliance reads; in none of the counts above
+	Spliced      map[string]uint64 `json:"splice_drops,omitempty"` // of the trunk: dropped between it and local interfaces, by reason; in none of the counts above
+	Changes      []string          `json:"changes,omitempty"`      // NIC settings that we hold changed
 }
 
 // Queue is one queue of a port with the kernel's XDP_STATISTICS.

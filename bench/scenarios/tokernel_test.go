@@ -21,7 +21,8 @@ func TestToKernel(t *testing.T) {
 		change func(*packet)
 	}{
 		{ip4, func(p *packet) { p.sid = 0 }},                           // control
-		{udp4, func(p *packet) { p.flags = 0xc803 }},                   // control
+		{udp4, func(p *packet) { p.flags, p.sid = 0xc803, 999 }},       // control, to a tunnel that is another's
+		{udp4, func(p *packet) { p.flags = 0xc803 }},                   // control, ours
 		{ip4, func(p *packet) { p.fragment = 100 }},                    // without the first one
 		{udp4, func(p *packet) { p.options = []byte{7, 4, 0, 0} }},     // record route
 		{udp4, func(p *packet) { p.inner, p.sid = nil, 0x01020304 }},   // 8 bytes behind UDP
@@ -34,7 +35,7 @@ func TestToKernel(t *testing.T) {
 		w.inject(t, p)
 	}
 	want := map[string]uint64{"control": 2, "fragment": 1, "ip_options": 1, "short": 1, "foreign_vlan": 1}
-	if p := portOf(t, box, "core0"); !maps.Equal(p.ToKernel, want) || p.Received != 1 {
-		t.Errorf("left to the kernel %v, want %v; %d received", p.ToKernel, want, p.Received)
+	if p := portOf(t, box, "core0"); !maps.Equal(p.ToKernel, want) || p.Received != 1 || p.ControlHeard != 1 {
+		t.Errorf("left to the kernel %v, want %v; %d received and %d control messages heard, want 1 of each", p.ToKernel, want, p.Received, p.ControlHeard)
 	}
 }
