@@ -63,6 +63,8 @@ func Load(cfg LoadConfig) (*Steering, error) {
 // Close lets go of the shared maps, and ends ReadControl. Programs still attached keep them until they
 // are closed too.
 func (s *Steering) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var err error
 	if s.heards != nil {
 		err = s.heards.Close()
