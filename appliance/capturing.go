@@ -69,10 +69,26 @@ func (a *Appliance) captureFilter(r *http.Request) (f capture.Filter, e *api.Err
 	}
 	s, e := a.sessionCalled(of)
 	if e != nil {
+		if p := a.shownPort(of); p != nil {
+			f.Port = int(p.index)
+			return f, nil
+		}
 		return f, e
 	}
 	f.Session = s.id
 	return f, nil
+}
+
+// shownPort finds a port as Ports names it: the trunk too, unless a file gave a port its name. The
+// caller holds mu.
+func (a *Appliance) shownPort(name string) *port {
+	if p := a.portNamed(name); p != nil {
+		return p
+	}
+	if p := a.trunkPort(); p != nil && p.Name == name {
+		return p
+	}
+	return nil
 }
 
 // sessionCalled finds a session that stands, by tunnel/session or by its bare name where that is unique.

@@ -185,7 +185,7 @@ func (a *Appliance) serveTraceFrame(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.mu.Lock()
-	p := a.portNamed(q.Port)
+	p := a.shownPort(q.Port)
 	a.mu.Unlock()
 	if p == nil {
 		refuse(w, http.StatusNotFound, api.CodeNoSuchPort, fmt.Sprintf("there is no port %q", q.Port))

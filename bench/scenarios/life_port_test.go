@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"xwire/appliance/api"
 	"xwire/bench/lab"
 )
 
@@ -241,8 +242,7 @@ func TestLifeNoPorts(t *testing.T) {
 	says(t, out, "no [port.NAME]", "--auto-ports")
 	clean(t, "no trace after the refusal", w.hosts[0])
 
-	// The route's interface is taken, and another one when the route moves there. (Local
-	// interfaces need VLAN devices: see package guest.)
+	// The route's interface is taken, and another one when the route moves there.
 	b := w.boxes[0]
 	b.Args = append(b.Args, "--auto-ports")
 	launch(t, b, config)
@@ -250,6 +250,16 @@ func TestLifeNoPorts(t *testing.T) {
 		t.Errorf("the port taken is %+v", p)
 	}
 	waitsFor(t, b, "t", "resolved", "")
+	// The trunk of local interfaces is a port like others to those who look.
+	portIs(t, b, "trunk", "up", "")
+	client := api.NewClient(b.Control)
+	if v, err := client.TraceFrame(t.Context(), api.TraceRequest{Port: "trunk", Frame: strings.Repeat("02", 60)}); err != nil || v.Port != "trunk" || v.Reason != "no_attachment" {
+		t.Errorf("a frame of no local interface: %+v, %v", v, err)
+	}
+	var captured strings.Builder
+	if _, err := client.Capture(t.Context(), api.CaptureQuery{Of: "nothing"}, &captured); err == nil || captured.Len() != 0 {
+		t.Errorf("capture of nothing: %v, %d bytes", err, captured.Len())
+	}
 	must(t, w.lab.Connect(
 		lab.End{Namespace: w.hosts[0], Name: "core1", MTU: 1600, Addrs: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
 		lab.End{Namespace: w.hosts[1], Name: "core1", MTU: 1600, Addrs: []netip.Prefix{netip.MustParsePrefix("198.51.100.2/24")}}))

@@ -42,26 +42,19 @@ session until they are put together.`,
 			if len(args) > 0 {
 				q.Of = args[0]
 			}
-			out, path, err := e.stdout, "standard output", error(nil)
+			var out io.Writer = e.stdout
+			path := "standard output"
+			file := captureFile{path: write}
 			if write != "-" {
-				path = write
-				var f *os.File
-				// Customers' frames are nobody else's.
-				if f, err = os.OpenFile(write, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
-					return fmt.Errorf("open capture file: %w", err)
-				}
-				defer f.Close()
-				out = f
+				out, path = &file, write
 			}
 			done, err := s.client().Capture(cmd.Context(), q, out)
+			err = errors.Join(err, file.close())
 			if err != nil {
 				return err
 			}
-			if f, ok := out.(io.Closer); ok && write != "-" {
-				err = f.Close()
-			}
-			fmt.Fprintf(e.stderr, "%d frames captured to %s, %d lost because they came too fast\n", done.Frames, path, done.Lost)
-			return err
+			fmt.Fprintf(e.stderr, "%s captured to %s, %d lost because they came too fast\n", counted(done.Frames, "frame"), path, done.Lost)
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -75,4 +68,32 @@ session until they are put together.`,
 	value(cmd, "count", "snaplen")
 	cmd.ValidArgsFunction = s.circuitNames
 	return cmd
+}
+
+// captureFile is made when the first bytes come: a capture that is refused leaves an older file as it was.
+type captureFile struct {
+	path string
+	file *os.File
+}
+
+func (c *captureFile) Write(b []byte) (int, error) {
+	if c.file == nil {
+		// Customers' frames are nobody else's.
+		f, err := os.OpenFile(c.path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+		if err != nil {
+			return 0, fmt.Errorf("open capture file: %w", err)
+		}
+		c.file = f
+	}
+	return c.file.Write(b)
+}
+
+func (c *captureFile) close() error {
+	if c.file == nil {
+		return nil
+	}
+	if err := c.file.Close(); err != nil {
+		return fmt.Errorf("close capture file: %w", err)
+	}
+	return nil
 }

@@ -63,7 +63,7 @@ func (e *env) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "xwire",
 		Short:         "Terminate L2TP pseudowires over AF_XDP",
-		Long:          "xwire terminates L2TPv3 Ethernet pseudowires: NIC queues are bound to AF_XDP sockets, and\nframes are carried between attachment circuits and tunnels without being copied.",
+		Long:          "xwire terminates L2TP pseudowires, Ethernet over L2TPv3 and PPP over L2TPv3 and L2TPv2: NIC queues are bound to AF_XDP\nsockets, and frames are carried between attachment circuits and tunnels without being copied.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),

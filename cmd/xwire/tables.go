@@ -20,11 +20,19 @@ func table(header string, rows func(row func(format string, args ...any))) strin
 	return b.String()
 }
 
+// counted is a number of things: 1 frame, 2 frames.
+func counted(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 func statusText(s api.Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "xwire %s, pid %d, up %.0f s, %s\n", s.Version, s.PID, s.UptimeSeconds, s.Config)
-	fmt.Fprintf(&b, "ports %d of %d up, tunnels %d of %d up, %d sessions, %d workers\n",
-		s.PortsUp, s.Ports, s.TunnelsUp, s.Tunnels, s.Sessions, s.Workers)
+	fmt.Fprintf(&b, "ports %d of %d up, tunnels %d of %d up, %s, %s\n",
+		s.PortsUp, s.Ports, s.TunnelsUp, s.Tunnels, counted(uint64(s.Sessions), "session"), counted(uint64(s.Workers), "worker"))
 	pages := "small pages"
 	if s.Arena.HugePages {
 		pages = "huge pages"
