@@ -155,7 +155,7 @@ func dropCases(t testing.TB) []dropCase {
 			s, _ := x.Session(1)
 			s.Sequence = Sequence{Send: true}
 			x.SetSession(1, s)
-			x.extraOf(1).seq.rx.accept(8, numberMask, inTurn)
+			x.extraOf(1).seq.accept(0, 8, inTurn)
 		}},
 		{why: DropECN, name: "RFC6040-4.2 CE over not-ECT", port: 0, frame: patch(join(a, make([]byte, 12)), 15, 3, 0, 0x3e+12), change: func(x *Table) {
 			s, _ := x.Session(1)

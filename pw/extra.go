@@ -40,13 +40,13 @@ var noExtra extra
 
 // with is what a session of the tunnel has that is set to spec: e is what it had, and what state it points to
 // goes on.
-func (e extra) with(spec *SessionSpec, t *tunnel) extra {
+func (e extra) with(spec *SessionSpec, t *tunnel, workers int) extra {
 	e.mss, e.answers = spec.MSS, spec.AnswerTooBig
 	mask := uint32(numberMask)
 	if t.class.v2() {
 		mask = numberMaskV2
 	}
-	e.seq = spec.Sequence.numbering(e.seq, mask)
+	e.seq = spec.Sequence.numbering(e.seq, mask, workers)
 	switch {
 	case spec.Oversize != OversizePW:
 		e.pieces = nil
@@ -274,11 +274,15 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 
 // pass counts a packet whose turn it is, and takes its frame onward.
 func (f *Forwarder) pass(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) {
-	if e.pieces != nil && !f.gather(mem, fr, what, d, e, c, bytes, now) {
-		return
+	met := false // a piece met congestion
+	if e.pieces != nil {
+		whole := false
+		if whole, met = f.gather(mem, fr, what, d, e, c, bytes, now); !whole {
+			return
+		}
 	}
 	why := dropNone
-	if e.pieces != nil && e.pieces.congested() {
+	if met {
 		why = congestion(bytesOf(mem, fr), e.ppp != 0, ce)
 	}
 	if why == dropNone {

@@ -2,6 +2,7 @@ package pw
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -191,5 +192,83 @@ func TestFeaturesChangeWhileForwarding(t *testing.T) {
 	}
 	if c := table.SessionCounters(steadyID); c.TxPackets != total || c.TxErrors != 0 || total < 20 || changes < 100 {
 		t.Errorf("%d numbers of the steady session seen, %d changes, counted %+v", total, changes, c)
+	}
+}
+
+// For a moment two workers may have frames of one session, while it is getting numbers or its tunnel another
+// address: neither touches what the other holds, and who comes later holds once nobody does.
+func TestTwoWorkersOfOneSession(t *testing.T) {
+	table, id := sequenceBox(t, 2, Sequence{Send: true, Reorder: time.Millisecond})
+	var rigs [2]*rig
+	for i := range rigs {
+		rigs[i] = newRig(t, table)
+	}
+	give := func(w, chunk, number int) (out []Frame) {
+		return table.Forwarder(w).Process(rigs[w].mem, []Frame{rigs[w].put(chunk, 0, 256, numbered(t, number, number))}, 1, nil)
+	}
+	held := func(when string, want0, want1 int) {
+		t.Helper()
+		if a, b := table.Forwarder(0).Held(), table.Forwarder(1).Held(); a != want0 || b != want1 {
+			t.Fatalf("%s: held %d and %d, want %d and %d", when, a, b, want0, want1)
+		}
+	}
+	give(0, 0, 0)
+	give(0, 1, 2)
+	held("worker 0 waits for 1", 1, 0)
+	for i, number := range []int{2, 4, 3, 5} { // begins with any number, and does not wait
+		if out := give(1, i, number); len(out) != 1 || (out[0].Out == 1) != (number != 3) {
+			t.Fatalf("worker 1, number %d: %+v", number, out)
+		}
+	}
+	held("worker 1 has some", 1, 0)
+	if out := give(0, 2, 1); len(out) != 2 || out[0].Out != 1 || out[1].Out != 1 {
+		t.Fatalf("worker 0 got what it waited for: %+v", out)
+	}
+	held("nobody waits", 0, 0)
+	give(1, 4, 7)
+	held("worker 1 waits for 6", 0, 1)
+	if out := give(0, 3, 9); len(out) != 1 || out[0].Out != 1 {
+		t.Fatalf("worker 0 has to wait for nothing: %+v", out)
+	}
+	if out := table.Forwarder(1).Expire(rigs[1].mem, 1e9, nil); len(out) != 1 || out[0].Out != 1 {
+		t.Fatalf("worker 1's time is over: %+v", out)
+	}
+	held("at the end", 0, 0)
+	if n, _ := table.Numbering(id); n.NR != 8 || n.Lost != 1+6+1 {
+		t.Errorf("numbers stand at %+v", n)
+	}
+
+	// A payload in pieces is one worker's too.
+	near, far := piecesBox(t, ip4, 576, asIs)
+	s, _ := far.table.Session(1)
+	tunnel, _, _ := far.table.Tunnel(s.Tunnel)
+	both := NewTable(2)
+	both.SetPort(0, PortSpec{Core: true})
+	s.Tunnel = must(both.AddTunnel(tunnel))(t)
+	must(both.AddSession(s))(t)
+	for i := range rigs {
+		rigs[i] = newRig(t, both)
+	}
+	whole, cut := fragmentsOf(t, near, payload(60, 1)), fragmentsOf(t, near, payload(1514, 2))
+	if len(cut) != 3 {
+		t.Fatalf("%d pieces, want 3", len(cut))
+	}
+	process := func(w, chunk int, packet []byte) []Frame {
+		return both.Forwarder(w).Process(rigs[w].mem, []Frame{rigs[w].put(chunk, 0, 256, packet)}, 1, nil)
+	}
+	process(0, 0, cut[0])
+	if out := process(1, 0, whole[0]); len(out) != 1 || out[0].Out != 1 {
+		t.Errorf("a whole payload at worker 1: %+v", out)
+	}
+	if out := process(1, 1, cut[1]); len(out) != 1 || out[0].Out != NoPort || dropsAt(both, 0)["fragment"] != 1 {
+		t.Errorf("a piece of worker 0's at worker 1: %+v, %v", out, dropsAt(both, 0))
+	}
+	process(0, 1, cut[1])
+	if got := rigs[0].delivered(process(0, 2, cut[2])); len(got) != 1 || !slices.Equal(got[0], payload(1514, 2)) {
+		t.Errorf("worker 0 put together %d frames", len(got))
+	}
+	process(1, 2, fragmentsOf(t, near, payload(1514, 3))[0])
+	if both.Forwarder(0).Held() != 0 || both.Forwarder(1).Held() != 1 {
+		t.Errorf("held %d and %d, want 0 and 1", both.Forwarder(0).Held(), both.Forwarder(1).Held())
 	}
 }

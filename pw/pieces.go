@@ -1,6 +1,8 @@
 package pw
 
 import (
+	"sync/atomic"
+
 	"xwire/l2tp"
 )
 
@@ -50,9 +52,10 @@ const (
 	leastPiece = 32
 )
 
-// pieces is a session's payload of which some are missing. The room of the first takes all, or a span. It belongs to
-// the worker that decapsulates the session's frames.
+// pieces is a session's payload of which some are missing. The room of the first takes all, or a span. It is
+// the worker's that has it; while there is none it is nobody's.
 type pieces struct {
+	owner atomic.Int32 // worker and one; 0: nobody
 	held  bool
 	slot  uint32
 	frame Frame
@@ -87,13 +90,34 @@ func (f *Forwarder) cutUp(mem []byte, fr *Frame, addr uint64, n uint32, d *sessi
 	return true
 }
 
-// gather takes a packet whose turn it is. True means that fr is a whole payload; otherwise it is held, or
-// goes back. bytes are those of its message.
-func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) bool {
+// gather takes a packet whose turn it is. whole means that fr is a whole payload, and met that one of its
+// pieces met congestion; otherwise it is held, or goes back. bytes are those of its message.
+func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) (whole, met bool) {
+	p := e.pieces
+	if w := int32(f.worker + 1); p.owner.Load() != w && !p.owner.CompareAndSwap(0, w) {
+		// Another worker has one: this one is about to have the session's packets, or had them.
+		if what == partWhole {
+			return true, false
+		}
+		c.rxFragments.add(1)
+		f.lose(fr, d, c, bytes, DropFragment)
+		return false, false
+	}
+	if whole = f.piece(mem, fr, what, d, e, c, bytes, now); whole {
+		met, p.ce = p.ce, false
+	}
+	if !p.held {
+		p.owner.Store(0)
+	}
+	return whole, met
+}
+
+// piece is gather for the worker whose payload it is.
+func (f *Forwarder) piece(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) bool {
 	p := e.pieces
 	met := what&partCE != 0
 	what &^= partCE
-	number := (e.seq.rx.next.Load() - 1) & e.seq.mask
+	number := (e.seq.rx[f.worker].next.Load() - 1) & e.seq.mask
 	if p.held && (what == partWhole || what == partFirst || number != p.next) {
 		f.scatter(p) // what is missing of it will not come any more
 	}
@@ -102,9 +126,10 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 	}
 	if what == partFirst {
 		if len(f.gathering) == cap(f.gathering) {
-			f.scatter(f.gathering[0])
+			f.giveUpPieces(f.gathering[0])
 		}
-		*p = pieces{held: true, slot: d.slot, frame: *fr, next: (number + 1) & e.seq.mask, due: now + piecesTime}
+		p.held, p.slot, p.frame = true, d.slot, *fr
+		p.next, p.due, p.ce = (number+1)&e.seq.mask, now+piecesTime, false
 		f.gathering = append(f.gathering, p)
 		f.held++
 		f.leave(fr)
@@ -135,11 +160,10 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 	return false
 }
 
-// congested tells whether a payload that gather completed is to tell of congestion, once.
-func (p *pieces) congested() bool {
-	was := p.ce
-	p.ce = false
-	return was
+// giveUpPieces is scatter for a payload that is nobody's then.
+func (f *Forwarder) giveUpPieces(p *pieces) {
+	f.scatter(p)
+	p.owner.Store(0)
 }
 
 // scatter drops the pieces that are held of a payload.
@@ -169,6 +193,6 @@ func (f *Forwarder) ungather(p *pieces) {
 // expirePieces gives up the payloads whose time is over.
 func (f *Forwarder) expirePieces(now int64) {
 	for len(f.gathering) > 0 && f.gathering[0].due <= now {
-		f.scatter(f.gathering[0])
+		f.giveUpPieces(f.gathering[0])
 	}
 }

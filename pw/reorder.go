@@ -1,15 +1,21 @@
 package pw
 
-import "xwire/l2tp"
+import (
+	"sync/atomic"
+
+	"xwire/l2tp"
+)
 
 // reorderLen is how many packets of a session may wait at most: what a path with several links, or
 // a NIC with several queues, swaps lies closer together.
 const reorderLen = 64
 
-// queue has a session's packets that wait for others, in the order of their numbers.
+// queue has a session's packets that wait for others, in the order of their numbers. It is the worker's whose
+// packets they are; while there are none it is nobody's.
 type queue struct {
-	n    int
-	held [reorderLen]heldFrame
+	owner atomic.Int32 // worker and one; 0: nobody
+	n     int
+	held  [reorderLen]heldFrame
 }
 
 // heldFrame is a frame inside a packet that waits. It is ours until it is released.
@@ -25,6 +31,12 @@ type heldFrame struct {
 type waiting struct {
 	slot  uint32
 	queue *queue
+}
+
+// claim tells whether the queue is the worker's, or has become so.
+func (q *queue) claim(worker int) bool {
+	w := int32(worker + 1)
+	return q.owner.Load() == w || q.owner.CompareAndSwap(0, w)
 }
 
 // due is when a queue, which is not empty, has a packet that has waited long enough.
@@ -80,19 +92,19 @@ func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence, c *sessio
 		return inTurn, dropNone
 	}
 	l.number = word & s.mask
-	r := s.rx
+	r := &s.rx[f.worker]
 	how := r.judge(l.number, s.mask, s.Resync)
 	switch {
 	case how == past:
 		c.rxOOSPackets.add(1)
 		return past, DropOld
-	case how == ahead && s.queue != nil:
+	case how == ahead && s.queue != nil && s.queue.claim(f.worker):
 		if _, isNew := s.queue.place(l.number, r.next.Load(), s.mask); !isNew {
 			return past, DropOld
 		}
 		return ahead, dropNone
 	}
-	r.accept(l.number, s.mask, how)
+	s.accept(f.worker, l.number, how)
 	return inTurn, dropNone
 }
 
@@ -104,7 +116,7 @@ func (f *Forwarder) hold(mem []byte, fr *Frame, l *lookup, d *session, e *extra,
 	h := heldFrame{*fr, now + int64(s.Reorder), l.number, bytes, l.part}
 	f.leave(fr)
 	f.held++
-	i, _ := q.place(h.number, s.rx.next.Load(), s.mask)
+	i, _ := q.place(h.number, s.rx[f.worker].next.Load(), s.mask)
 	if q.n == len(q.held) {
 		if i == 0 {
 			f.let(mem, h, d, e, now)
@@ -132,10 +144,10 @@ func (f *Forwarder) let(mem []byte, h heldFrame, d *session, e *extra, now int64
 	f.held--
 	s := e.seq
 	how := inTurn
-	if h.number != s.rx.next.Load() {
+	if h.number != s.rx[f.worker].next.Load() {
 		how = ahead
 	}
-	s.rx.accept(h.number, s.mask, how)
+	s.accept(f.worker, h.number, how)
 	fr := h.Frame
 	f.pass(mem, &fr, h.part, d, e, f.counters.at(d.slot), h.bytes, now)
 	if fr.Out == NoPort {
@@ -148,11 +160,15 @@ func (f *Forwarder) let(mem []byte, h heldFrame, d *session, e *extra, now int64
 func (f *Forwarder) release(mem []byte, d *session, e *extra, must int, now int64) {
 	s := e.seq
 	q := s.queue
+	if q.owner.Load() != int32(f.worker+1) {
+		return
+	}
 	if q.n == 0 {
+		q.owner.Store(0)
 		return
 	}
 	for q.n > 0 {
-		switch away := (q.held[0].number - s.rx.next.Load()) & s.mask; {
+		switch away := (q.held[0].number - s.rx[f.worker].next.Load()) & s.mask; {
 		case away > s.mask/2:
 			f.forget(q.shift(), DropOld)
 			c := f.counters.at(d.slot)
@@ -169,9 +185,10 @@ func (f *Forwarder) release(mem []byte, d *session, e *extra, must int, now int6
 		if f.waiting[i].queue == q {
 			f.waiting[i] = f.waiting[len(f.waiting)-1]
 			f.waiting = f.waiting[:len(f.waiting)-1]
-			return
+			break
 		}
 	}
+	q.owner.Store(0)
 }
 
 // forget drops a frame that was held.
@@ -231,6 +248,7 @@ func (f *Forwarder) expire(mem []byte, w waiting, now int64) {
 				break
 			}
 		}
+		q.owner.Store(0)
 		return
 	}
 	must := 0

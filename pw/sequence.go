@@ -40,14 +40,17 @@ func (s Sequence) check() error {
 	return nil
 }
 
-// sequence is a session's numbering. What it points to is state: tx belongs to the worker that
-// encapsulates the session's frames, rx and queue to the one that decapsulates them.
+// sequence is a session's numbering. What it points to is state. All frames of one direction are one
+// worker's, but for a moment when that changes: when a session gets numbers whose frames were anybody's, or
+// when its tunnel gets another address. Then two workers may have frames of it at once. So each worker has
+// a receiver of its own, and the queue is whose frames are in it.
 type sequence struct {
 	Sequence
 	mask  uint32 // the largest number
 	tx    *sender
-	rx    *receiver
-	queue *queue // nil: none waits
+	rx    []receiver     // of each worker
+	nr    *atomic.Uint32 // next of the receiver that was the last to accept
+	queue *queue         // nil: none waits
 }
 
 // numberMask is the largest number of the default sublayer, numberMaskV2 that of L2TPv2.
@@ -57,7 +60,7 @@ const (
 )
 
 // numbering is how a session that was numbered as old goes on when it is set to s.
-func (s Sequence) numbering(old *sequence, mask uint32) *sequence {
+func (s Sequence) numbering(old *sequence, mask uint32, workers int) *sequence {
 	if !s.wanted() {
 		return nil
 	}
@@ -66,9 +69,9 @@ func (s Sequence) numbering(old *sequence, mask uint32) *sequence {
 	}
 	n := &sequence{Sequence: s, mask: mask}
 	if old != nil {
-		n.tx, n.rx, n.queue = old.tx, old.rx, old.queue
+		n.tx, n.rx, n.nr, n.queue = old.tx, old.rx, old.nr, old.queue
 	} else {
-		n.tx, n.rx = &sender{}, &receiver{}
+		n.tx, n.rx, n.nr = &sender{}, make([]receiver, workers), new(atomic.Uint32)
 		n.tx.on.Store(s.Send)
 	}
 	switch {
@@ -140,6 +143,13 @@ func (r *receiver) judge(n, mask uint32, resync uint8) rank {
 	return past
 }
 
+// accept has a worker's receiver accept a number.
+func (s *sequence) accept(worker int, n uint32, how rank) {
+	r := &s.rx[worker]
+	r.accept(n, s.mask, how)
+	s.nr.Store(r.next.Load())
+}
+
 // accept makes the number after n the next. Those between next and n are lost.
 func (r *receiver) accept(n, mask uint32, how rank) {
 	switch {
@@ -173,8 +183,10 @@ func (t *Table) Numbering(id SessionID) (Numbering, bool) {
 	if s == nil {
 		return Numbering{}, false
 	}
-	return Numbering{
-		Sending: s.sends(), NS: s.tx.next.Load(), NR: s.rx.next.Load(),
-		Lost: s.rx.lost.Load(), Resyncs: s.rx.resyncs.Load(),
-	}, true
+	n := Numbering{Sending: s.sends(), NS: s.tx.next.Load(), NR: s.nr.Load()}
+	for i := range s.rx {
+		n.Lost += s.rx[i].lost.Load()
+		n.Resyncs += s.rx[i].resyncs.Load()
+	}
+	return n, true
 }

@@ -163,7 +163,7 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 	}
 	var d session
 	d.describe(&spec, r, tun.record, 0)
-	e := extra{}.with(&spec, r)
+	e := extra{}.with(&spec, r, len(t.workers))
 	f := r.flow()
 	if err := t.clashDecap(&f, d.sid, 0); err != nil {
 		return 0, fmt.Errorf("add session: %w", err)
@@ -226,7 +226,7 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 	}
 	var d session
 	d.describe(&spec, r, tun, id)
-	e := t.extraNow(t.sessions.at(slot.record)).with(&spec, r)
+	e := t.extraNow(t.sessions.at(slot.record)).with(&spec, r, len(t.workers))
 	f := r.flow()
 	if err := t.clashDecap(&f, d.sid, id); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
