@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -49,7 +48,7 @@ type Appliance struct {
 
 	// Settings taken from the configuration. Of the rest, what runs is in ports and tunnels below.
 	settings config.Appliance
-	dir      string // of the control socket: journal and trunk state live beside it
+	dir      string // of the journal and the trunk's state: see stateDir
 	workers  []int  // one CPU each
 
 	changer changer
@@ -112,7 +111,7 @@ func New(cfg *config.Config, o Options) (*Appliance, error) {
 	if a.settings.Control == "" {
 		a.settings.Control = api.DefaultSocket
 	}
-	a.dir = filepath.Dir(a.settings.Control)
+	a.dir = stateDir(a.settings.Control)
 	a.warn(cfg.Warnings)
 	return a, nil
 }
@@ -137,6 +136,7 @@ func (a *Appliance) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer control.Close()
+	defer leaveStateDir(a.settings.Control)
 	if err := shareControl(a.settings.Control, a.settings.ControlGroup); err != nil {
 		// The traffic matters more; root still gets in.
 		a.log.Error("the control socket is its owner's alone", "error", err)

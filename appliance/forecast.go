@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"xwire/appliance/api"
 	"xwire/appliance/host"
@@ -29,7 +28,7 @@ type Forecast struct {
 // Forecasts looks at the interfaces that a configuration names. It reads only, and needs no
 // privilege.
 func Forecasts(cfg *config.Config) ([]Forecast, error) {
-	h, err := host.Open(filepath.Dir(cmp.Or(cfg.Appliance.Control, api.DefaultSocket)))
+	h, err := host.Open(stateDir(cmp.Or(cfg.Appliance.Control, api.DefaultSocket)))
 	if err != nil {
 		return nil, err
 	}
