@@ -30,10 +30,10 @@ import xwire_broker
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PORT = 8942
-# At most so many clients wait for their tunnel at a time, and each asks again after so many seconds: a
-# request may get lost in the broker, between a new tunnel's bind and its connect, and one that is asked
-# for while it is made may be made twice.
-WINDOW, AGAIN = 50, 5
+# At most WINDOW clients wait for their tunnel at a time, no more than BURST begin at once, and each asks again
+# after AGAIN seconds: requests get lost in the broker, all that come between a new tunnel's bind and its
+# connect, and one that is asked for while it is made may be made twice.
+WINDOW, BURST, AGAIN = 50, 4, 5
 COOKIE, PREPARE, ERROR, TUNNEL, PROBE, PROBED, MTU = 1, 2, 3, 4, 6, 7, 9
 UNIQUE_SESSION_ID = 1
 
@@ -135,8 +135,8 @@ def connect_all(clients, limit):
     start = time.monotonic()
     tunnels = None
     while True:
-        until = time.monotonic() + 0.05
-        for fd, event in poll.poll(50):
+        until = time.monotonic() + 0.02
+        for fd, event in poll.poll(20):
             by_fd[fd].hear(time.monotonic())
         time.sleep(max(0, until - time.monotonic()))
         now = time.monotonic()
@@ -150,7 +150,7 @@ def connect_all(clients, limit):
             for c in waiting:
                 states[c.state] = states.get(c.state, 0) + 1
             raise SystemExit("%d of %d clients do not stand after %d s: %s" % (len(waiting), len(clients), limit, states))
-        window = WINDOW - sum(c.state == "tunnel" and c.asked > 0 for c in waiting)
+        window = min(BURST, WINDOW - sum(c.state == "tunnel" and c.asked > 0 for c in waiting))
         for c in waiting:
             if c.state == "tunnel" and c.asked == 0:
                 if window <= 0:

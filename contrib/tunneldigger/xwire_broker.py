@@ -156,16 +156,25 @@ def interface(l2tp, path=CONTROL):
     return XwireInterface
 
 
+def unblock(timerfd):
+    """Makes the broker's timers such as its code expects them. It reads them by the numbers that one poll gave;
+    a timer that was closed meanwhile, and whose number a new one has, would block it until that expires: a
+    second for each such number, with hundreds of clients nearly always."""
+    create = timerfd.create
+    timerfd.create = lambda clock, flags=0: create(clock, flags | timerfd.NONBLOCK)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--control", default=CONTROL, help="control socket of xwire (%(default)s)")
     parser.add_argument("config", help="the broker's configuration file")
     args = parser.parse_args()
     try:
-        from tunneldigger_broker import l2tp
+        from tunneldigger_broker import l2tp, timerfd
     except ImportError as e:
         sys.exit("import tunneldigger_broker: %s; install the broker, or add its src folder to PYTHONPATH" % e)
     l2tp.NetlinkInterface = interface(l2tp, args.control)
+    unblock(timerfd)
     sys.argv = ["tunneldigger_broker.main", args.config]
     runpy.run_module("tunneldigger_broker.main", run_name="__main__", alter_sys=True)
 
