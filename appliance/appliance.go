@@ -191,7 +191,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	cfg := a.plan
 	err := preferThreads()
 	if err != nil {
-		a.log.Warn("frames may be lost while other programs are busy: allow CAP_SYS_NICE, or LimitNICE=-15 in the unit", "error", err)
+		a.log.Warn("frames may be lost while other programs are busy: allow CAP_SYS_NICE, or LimitNICE=-20 in the unit", "error", err)
 	}
 	if a.host, err = host.Open(a.dir); err != nil {
 		return err

@@ -6,12 +6,18 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// ordinaryNice is what all threads have but workers, which take more for themselves.
-const ordinaryNice = -10
+const (
+	// ordinaryNice is what all threads have but workers, which must have nearly all of a CPU that others want too.
+	ordinaryNice = -5
+	// ordinarySlice is how long they run in turn with each other, from Linux 6.12 on: workers that wait
+	// for one that has no CPU wait for the others' turns.
+	ordinarySlice = 200 * time.Microsecond
+)
 
 // makeRoom has Go run more threads at once than there are CPUs. It lets go of a worker that sleeps in the kernel, and when frames wake that, the worker needs one of as many
 // places as GOMAXPROCS says: a reload and the garbage collector would have them all, for ten milliseconds at
@@ -35,7 +41,8 @@ func preferThreads() error {
 		if err != nil {
 			continue
 		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, id, ordinaryNice); err != nil && !errors.Is(err, unix.ESRCH) {
+		a := unix.SchedAttr{Size: unix.SizeofSchedAttr, Nice: ordinaryNice, Runtime: uint64(ordinarySlice)}
+		if err := unix.SchedSetAttr(id, &a, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("give the process nice %d: %w", ordinaryNice, err)
 		}
 	}

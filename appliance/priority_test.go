@@ -26,7 +26,7 @@ func TestPriority(t *testing.T) {
 			continue // it has ended
 		}
 		switch nice := 20 - v; { // as the system call tells it
-		case nice == -15:
+		case nice == -20:
 			workers++
 		case nice != ordinaryNice:
 			t.Errorf("thread %d has nice %d, want %d", id, nice, ordinaryNice)

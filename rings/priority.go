@@ -11,7 +11,7 @@ const (
 	// workerNice has the scheduler give a worker nearly all of a CPU that it shares, and the CPU at once
 	// when frames come: rings hold some milliseconds of them. A real-time policy would starve RCU, and
 	// with it every attach and detach of an XDP program.
-	workerNice = -15
+	workerNice = -20
 	// workerSlice is how long it runs in turn with others. From Linux 6.12 on, who asks for less is let
 	// run sooner; before, this is ignored.
 	workerSlice = 100 * time.Microsecond
