@@ -22,22 +22,29 @@ import (
 	"xwire/appliance/api"
 )
 
+// mostEnding is how long a start waits for a process that holds the control socket, for that one may be on
+// its way out: one that was killed answers until the kernel has taken its rings and programs down.
+const mostEnding = 2 * time.Second
+
 // listenControl takes the control socket. A socket file that nobody listens on any more is
-// replaced; one that answers belongs to another xwire and is left alone.
+// replaced; one that goes on answering belongs to another xwire and is left alone.
 func listenControl(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make folder of control socket: %w", err)
 	}
 	l, err := net.Listen("unix", path)
-	if errors.Is(err, unix.EADDRINUSE) {
+	for begun := time.Now(); errors.Is(err, unix.EADDRINUSE); l, err = net.Listen("unix", path) {
 		if c, dialErr := net.DialTimeout("unix", path, time.Second); dialErr == nil {
 			c.Close()
-			return nil, fmt.Errorf("listen on %s: another xwire answers there; stop it, or set [appliance] control", path)
+			if time.Since(begun) > mostEnding {
+				return nil, fmt.Errorf("listen on %s: another xwire answers there; stop it, or set [appliance] control", path)
+			}
+			time.Sleep(mostEnding / 40)
+			continue
 		}
-		if err := os.Remove(path); err != nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("remove stale control socket: %w", err)
 		}
-		l, err = net.Listen("unix", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on control socket: %w", err)

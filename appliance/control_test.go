@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -100,5 +101,13 @@ func TestControlSocketOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatalf("listen where nobody does any more: %v", err)
 	}
-	again.Close()
+	// One that ends a little later, as a killed process does, is waited for.
+	again.(*net.UnixListener).SetUnlinkOnClose(false)
+	ending := time.AfterFunc(mostEnding/10, func() { again.Close() })
+	defer ending.Stop()
+	last, err := listenControl(path)
+	if err != nil {
+		t.Fatalf("listen where somebody is about to end: %v", err)
+	}
+	last.Close()
 }
