@@ -18,9 +18,8 @@ import (
 
 const (
 	// trunkMTU lets local interfaces carry full customer frames with tags in chunks of 2048 bytes.
-	trunkMTU = 1600
-	// widestMTU is the largest of a local interface: what the kernel's XDP on veth takes in one piece.
-	widestMTU = 3500
+	trunkMTU  = 1600
+	widestMTU = config.WidestLocal // of a local interface
 )
 
 // makeTrunk opens the trunk when a session needs it, and adds its inner end as a port. One that is

@@ -84,7 +84,7 @@ var keys = []Key{
 	{Table: "session", Name: "vlan", Type: `"all" | "untagged" | 100 | "100-199" | "100.20"`, Doc: "which frames of the port; needed with attach. S-VLAN before C-VLAN; no overlaps on a port"},
 	{Table: "session", Name: "pw_vlan", Type: `"keep" | "none" | 300`, Default: "keep", Doc: "the matched tags inside the pseudowire: kept, taken off, or replaced by one tag"},
 	{Table: "session", Name: "interface_name", Type: "string", Doc: "of the local interface, 15 bytes; absent: l2tpethN with N the sid, l2tpxH with H the sid in hex above 99999999, l2tp-H with H a hash of tunnel and session names where that name is taken"},
-	{Table: "session", Name: "mtu", Type: "integer", Default: int64(0), Doc: "of the local interface, 68 to 9000; 0: as the kernel computes it for l2tpethN"},
+	{Table: "session", Name: "mtu", Type: "integer", Default: int64(0), Doc: "of the local interface, 68 to 3500; 0: as the kernel computes it for l2tpethN"},
 	{Table: "session", Name: "oversize", Type: `"fragment" | "drop" | "pw"`, Default: "fragment", Doc: "a frame whose packet is larger than the path's MTU is sent in IP fragments, as the kernel sends it, dropped and counted, or cut up inside the pseudowire (RFC 4623), in both directions, which needs send_seq"},
 	{Table: "session", Name: "icmp_too_big", Type: "boolean", Default: false, Doc: "an IPv4 packet with \"don't fragment\", or one of IPv6, that is too large for the path is dropped and its sender told by ICMP, whatever oversize says"},
 	{Table: "session", Name: "mss_clamp", Type: "boolean or integer", Default: false, Doc: "lower the MSS that TCP connections inside announce, in both directions: true: to what fits the path whole, or to a number of bytes"},

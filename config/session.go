@@ -6,6 +6,10 @@ import (
 	"xwire/l2tp"
 )
 
+// WidestLocal is the largest MTU of a local interface in bytes: what the kernel's XDP on veth takes in one
+// piece.
+const WidestLocal = 3500
+
 // Session is a [tunnel.NAME.session.NAME] table. There may be 100,000 of them: fields are in an
 // order that leaves no gaps.
 type Session struct {
@@ -102,9 +106,9 @@ func (s *Session) set(r *reader, key string, v any) {
 			s.InterfaceName = n
 		}
 	case "mtu":
-		if n, ok := r.integer(key, v, 0, 9000); ok {
-			if n != 0 && n < 68 {
-				r.errorf(key, "%d is out of range; use 68 to 9000, or 0 for the kernel's", n)
+		if n, ok := r.integer(key, v, 0, 65535); ok {
+			if n != 0 && n < 68 || n > WidestLocal {
+				r.errorf(key, "%d is out of range; use 68 to %d, or 0 for the kernel's", n, WidestLocal)
 				return
 			}
 			s.MTU = uint16(n)
