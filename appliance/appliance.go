@@ -93,7 +93,7 @@ type Appliance struct {
 	wake      chan struct{}  // has the supervisor look at once
 	tried     chan struct{}  // closed once the supervisor has tried all ports
 	looked    time.Time      // at their interfaces, by the supervisor
-	plan      *config.Config // until build and tidy have used it
+	plan      *config.Config // until tidy has used it
 }
 
 // New checks what a configuration asks for against the machine. It changes nothing on it.
@@ -228,21 +228,19 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 		return err
 	}
 	a.watchLocals()
+	a.tidy()
 	start("VCCV messages", a.hearOAM)
 	makeRoom(len(a.workers))
 	start("workers", a.fabric.Run)
 	start("liveness", a.runPeers)
 	start("control messages", a.hearPeers)
 	start("path MTUs", a.hearPaths)
-	start("changes", func(ctx context.Context) error {
-		a.tidy()
-		return a.changer.run(ctx)
-	})
+	start("changes", a.changer.run)
 	return nil
 }
 
-// tidy keeps the configuration that the process was started with and gives back the memory that it took.
-// Frames do not wait for it, changes do.
+// tidy keeps the configuration that the process was started with and gives back the memory that it took. No
+// worker runs yet: one that meets a page on its way to a huge one waits for that, and loses frames.
 func (a *Appliance) tidy() {
 	a.keepConfig(a.plan)
 	a.plan = nil
