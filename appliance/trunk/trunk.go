@@ -55,6 +55,7 @@ type Trunk struct {
 	handle *netlink.Handle
 	socket *nl.SocketHandle // for what handle has no words
 	tool   *ethtool.Ethtool
+	claim  int // a socket, see claim
 
 	mu      sync.Mutex
 	stack   int // ifindex
@@ -93,7 +94,10 @@ func Open(config Config) (*Trunk, error) {
 		t.socket.Close()
 		return nil, fmt.Errorf("open ethtool socket: %w", err)
 	}
-	if err := t.open(); err != nil {
+	if t.claim, err = claim(t.config.Stack); err == nil {
+		err = t.open()
+	}
+	if err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -205,6 +209,10 @@ func (t *Trunk) Close() {
 	t.handle.Close()
 	t.socket.Close()
 	t.tool.Close()
+	if t.claim >= 0 {
+		unix.Close(t.claim)
+		t.claim = -1
+	}
 }
 
 func (t *Trunk) unsplice() {

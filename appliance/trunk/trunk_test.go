@@ -50,6 +50,20 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// A pair is one trunk's, also if the other one keeps its state elsewhere.
+func TestClaimed(t *testing.T) {
+	enter(t)
+	first := open(t, trunk.Config{Dir: t.TempDir()})
+	if tr, err := trunk.Open(trunk.Config{Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "another xwire") {
+		if err == nil {
+			tr.Close()
+		}
+		t.Errorf("Open = %v while another trunk has the pair", err)
+	}
+	first.Close()
+	open(t, trunk.Config{Dir: t.TempDir()})
+}
+
 func TestForeignPair(t *testing.T) {
 	enter(t)
 	ip(t, "link add name xw-port type bridge")

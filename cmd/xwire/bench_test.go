@@ -183,7 +183,7 @@ func ndrBetweenPorts(t *testing.T, program string) {
 	}
 	// A veth receives what XDP redirects to it while it has a program itself: the sink in the driver.
 	out, err := tester.Command(program, "bench", "ndr", "--from", "w0", "--to", "w1", "--size", "64", "--sink", "xdp",
-		"--trial", "60ms", "--tries", "1", "--resolution", "0.4", "--max-rate", "0.02", "--json")
+		"--trial", "200ms", "--tries", "1", "--resolution", "0.4", "--max-rate", "0.02", "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func ndrBetweenPorts(t *testing.T, program string) {
 }
 
 func TestBenchNDR(t *testing.T) {
-	status, out, errs := bench(t, "ndr", "--size", "64", "--case", "forward", "--trial", "60ms", "--tries", "1", "--resolution", "0.4", "--max-rate", "0.02", "--json")
+	status, out, errs := bench(t, "ndr", "--size", "64", "--case", "forward", "--trial", "200ms", "--tries", "1", "--resolution", "0.4", "--max-rate", "0.02", "--json")
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, errs)
 	}
