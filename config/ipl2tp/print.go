@@ -46,35 +46,29 @@ func (f Format) newline() string {
 }
 
 // WriteTunnels prints tunnels as `ip l2tp show tunnel`.
-func (f Format) WriteTunnels(w io.Writer, list []Tunnel) error {
-	var b bytes.Buffer
-	if f.JSON {
-		objects := make([][]member, len(list))
-		for i := range list {
-			objects[i] = list[i].members()
-		}
-		f.array(&b, objects)
-	} else {
-		for i := range list {
-			list[i].text(&b, f.newline())
-		}
-	}
-	_, err := w.Write(b.Bytes())
-	return err
-}
+func (f Format) WriteTunnels(w io.Writer, list []Tunnel) error { return write(f, w, list) }
 
 // WriteSessions prints sessions as `ip l2tp show session`.
-func (f Format) WriteSessions(w io.Writer, list []Session) error {
+func (f Format) WriteSessions(w io.Writer, list []Session) error { return write(f, w, list) }
+
+// printed is a pointer to what there are lists of.
+type printed[T any] interface {
+	*T
+	text(b *bytes.Buffer, nl string)
+	members() []member
+}
+
+func write[T any, P printed[T]](f Format, w io.Writer, list []T) error {
 	var b bytes.Buffer
 	if f.JSON {
 		objects := make([][]member, len(list))
 		for i := range list {
-			objects[i] = list[i].members()
+			objects[i] = P(&list[i]).members()
 		}
 		f.array(&b, objects)
 	} else {
 		for i := range list {
-			list[i].text(&b, f.newline())
+			P(&list[i]).text(&b, f.newline())
 		}
 	}
 	_, err := w.Write(b.Bytes())
