@@ -90,9 +90,7 @@ func (p *Port) set(r *reader, key string, v any) {
 			p.Spread = Spread(i)
 		}
 	case "busy_poll":
-		if b, ok := r.boolean(key, v); ok {
-			p.BusyPoll = b
-		}
+		r.setBoolean(key, v, &p.BusyPoll)
 	case "l2cp":
 		if i, ok := r.enum(key, v, l2cpNames...); ok {
 			p.L2CP = L2CP(i)

@@ -37,17 +37,11 @@ func (q *Sequence) Requires() bool { return q.Require || q.Send && q.LNS == LNSO
 func (q *Sequence) set(r *reader, key string, v any) {
 	switch key {
 	case "seqnum":
-		if b, ok := r.boolean(key, v); ok {
-			q.seqnum = b
-		}
+		r.setBoolean(key, v, &q.seqnum)
 	case "send_seq":
-		if b, ok := r.boolean(key, v); ok {
-			q.Send = b
-		}
+		r.setBoolean(key, v, &q.Send)
 	case "recv_seq":
-		if b, ok := r.boolean(key, v); ok {
-			q.Require = b
-		}
+		r.setBoolean(key, v, &q.Require)
 	case "lns_mode":
 		if b, ok := r.boolean(key, v); ok {
 			q.LNS = LNSOff

@@ -61,9 +61,7 @@ func (s *Session) set(r *reader, key string, v any) {
 			s.Description = d
 		}
 	case "enabled":
-		if b, ok := r.boolean(key, v); ok {
-			s.Enabled = b
-		}
+		r.setBoolean(key, v, &s.Enabled)
 	case "pseudowire":
 		i, ok := r.enum(key, v, "eth", "vlan", "ppp", "pppac")
 		switch {
@@ -118,9 +116,7 @@ func (s *Session) set(r *reader, key string, v any) {
 			s.Oversize = Oversize(i)
 		}
 	case "icmp_too_big":
-		if b, ok := r.boolean(key, v); ok {
-			s.AnswerTooBig = b
-		}
+		r.setBoolean(key, v, &s.AnswerTooBig)
 	case "mss_clamp":
 		s.MSSClamp = r.mssClamp(key, v)
 	case "rate", "burst", "rate_tx", "rate_rx", "broadcast_limit", "multicast_limit", "unknown_unicast_limit":

@@ -70,9 +70,7 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 			t.Description = s
 		}
 	case "enabled":
-		if b, ok := r.boolean(key, v); ok {
-			t.Enabled = b
-		}
+		r.setBoolean(key, v, &t.Enabled)
 	case "version":
 		t.Version = 3
 		if i, ok := r.enum(key, v, "l2tpv3", "l2tpv2"); ok && i == 1 {
@@ -95,25 +93,17 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 			t.VRF = r.intern(s)
 		}
 	case "keyed":
-		if b, ok := r.boolean(key, v); ok {
-			t.Keyed = b
-		}
+		r.setBoolean(key, v, &t.Keyed)
 	case "unknown":
 		if i, ok := r.enum(key, v, unknowns[:]...); ok {
 			t.Unknown = Unknown(i)
 		}
 	case "udp_checksum":
-		if b, ok := r.boolean(key, v); ok {
-			t.UDPChecksum = b
-		}
+		r.setBoolean(key, v, &t.UDPChecksum)
 	case "udp6_checksum_tx":
-		if b, ok := r.boolean(key, v); ok {
-			t.UDP6ChecksumTx = b
-		}
+		r.setBoolean(key, v, &t.UDP6ChecksumTx)
 	case "udp6_zero_checksum_rx":
-		if b, ok := r.boolean(key, v); ok {
-			t.UDP6ZeroChecksumRx = b
-		}
+		r.setBoolean(key, v, &t.UDP6ZeroChecksumRx)
 	case "on_down":
 		if i, ok := r.enum(key, v, onDowns[:]...); ok {
 			t.OnDown = OnDown(i)
@@ -129,13 +119,9 @@ func (t *tunnelDraft) set(r *reader, key string, v any) {
 			t.TOS = uint8(n)
 		}
 	case "df":
-		if b, ok := r.boolean(key, v); ok {
-			t.DF = b
-		}
+		r.setBoolean(key, v, &t.DF)
 	case "any_peer_port":
-		if b, ok := r.boolean(key, v); ok {
-			t.AnyPeerPort = b
-		}
+		r.setBoolean(key, v, &t.AnyPeerPort)
 	case "host_name":
 		if _, ok := r.text(key, v, 255); ok {
 			r.noEffect(key)

@@ -62,6 +62,13 @@ func (r *reader) boolean(key string, v any) (bool, bool) {
 	return b, ok
 }
 
+// setBoolean writes a boolean where it belongs, and leaves what is there if it is none.
+func (r *reader) setBoolean(key string, v any, to *bool) {
+	if b, ok := r.boolean(key, v); ok {
+		*to = b
+	}
+}
+
 func (r *reader) integer(key string, v any, lo, hi int64) (int64, bool) {
 	n, ok := v.(int64)
 	if !ok {
