@@ -86,51 +86,41 @@ func named(keys map[string]any) (string, error) {
 	return name, nil
 }
 
-func (a *Appliance) createTunnel(w http.ResponseWriter, r *http.Request) {
-	keys, err := body(w, r)
-	var name string
-	if err == nil {
-		name, err = named(keys)
+// createObject makes a tunnel, or under a tunnel's path one of its sessions.
+func (a *Appliance) createObject(w http.ResponseWriter, r *http.Request) {
+	m := config.Amendment{Tunnel: r.PathValue("tunnel")}
+	var err error
+	if m.Keys, err = body(w, r); err == nil {
+		to := &m.Session
+		if m.Tunnel == "" {
+			to = &m.Tunnel
+		}
+		*to, err = named(m.Keys)
 	}
 	if err == nil {
-		err = a.amend(r.Context(), config.Amendment{Tunnel: name, Keys: keys}, true)
+		err = a.amend(r.Context(), m, true)
 	}
-	if err != nil {
-		a.answerError(w, err)
-		return
-	}
-	a.answerTunnel(w, name, http.StatusCreated)
-}
-
-func (a *Appliance) createSession(w http.ResponseWriter, r *http.Request) {
-	keys, err := body(w, r)
-	var name string
-	if err == nil {
-		name, err = named(keys)
-	}
-	if err == nil {
-		err = a.amend(r.Context(), config.Amendment{Tunnel: r.PathValue("tunnel"), Session: name, Keys: keys}, true)
-	}
-	if err != nil {
-		a.answerError(w, err)
-		return
-	}
-	a.answerSession(w, r.PathValue("tunnel"), name, http.StatusCreated)
+	a.answerObject(w, m, http.StatusCreated, err)
 }
 
 func (a *Appliance) changeObject(w http.ResponseWriter, r *http.Request) {
-	keys, err := body(w, r)
-	m := config.Amendment{Tunnel: r.PathValue("tunnel"), Session: r.PathValue("session"), Keys: keys}
-	if err == nil {
+	m := config.Amendment{Tunnel: r.PathValue("tunnel"), Session: r.PathValue("session")}
+	var err error
+	if m.Keys, err = body(w, r); err == nil {
 		err = a.amend(r.Context(), m, false)
 	}
+	a.answerObject(w, m, http.StatusOK, err)
+}
+
+// answerObject tells what an amendment made of its object, or why it did not.
+func (a *Appliance) answerObject(w http.ResponseWriter, m config.Amendment, status int, err error) {
 	switch {
 	case err != nil:
 		a.answerError(w, err)
 	case m.Session == "":
-		a.answerTunnel(w, m.Tunnel, http.StatusOK)
+		a.answerTunnel(w, m.Tunnel, status)
 	default:
-		a.answerSession(w, m.Tunnel, m.Session, http.StatusOK)
+		a.answerSession(w, m.Tunnel, m.Session, status)
 	}
 }
 
@@ -155,8 +145,7 @@ func (a *Appliance) answerTunnel(w http.ResponseWriter, name string, status int)
 		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", name))
 		return
 	}
-	v := a.apiTunnel(t)
-	v.Config = t.Keys()
+	v := a.apiTunnelConfig(t)
 	a.mu.Unlock()
 	answerWith(w, status, v)
 }

@@ -43,27 +43,25 @@ func (a *Appliance) Status() api.Status {
 }
 
 // Tunnels lists all tunnels in the order of the configuration.
-func (a *Appliance) Tunnels() []api.Tunnel {
+func (a *Appliance) Tunnels() []api.Tunnel { return a.listTunnels(a.apiTunnel) }
+
+// TunnelConfigs is Tunnels, each with its configuration.
+func (a *Appliance) TunnelConfigs() []api.Tunnel { return a.listTunnels(a.apiTunnelConfig) }
+
+func (a *Appliance) listTunnels(tell func(*tunnel) api.Tunnel) []api.Tunnel {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := make([]api.Tunnel, 0, len(a.tunnels))
 	for _, t := range a.tunnels {
-		list = append(list, a.apiTunnel(t))
+		list = append(list, tell(t))
 	}
 	return list
 }
 
-// TunnelConfigs is Tunnels, each with its configuration.
-func (a *Appliance) TunnelConfigs() []api.Tunnel {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := make([]api.Tunnel, 0, len(a.tunnels))
-	for _, t := range a.tunnels {
-		v := a.apiTunnel(t)
-		v.Config = t.Keys()
-		list = append(list, v)
-	}
-	return list
+func (a *Appliance) apiTunnelConfig(t *tunnel) api.Tunnel {
+	v := a.apiTunnel(t)
+	v.Config = t.Keys()
+	return v
 }
 
 func (a *Appliance) apiTunnel(t *tunnel) api.Tunnel {
