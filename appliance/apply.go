@@ -32,11 +32,12 @@ func (a *Appliance) apply(d *config.Difference, whole bool) error {
 			}
 		}
 		if failed != nil && whole {
+			unused := make(map[string]bool, len(want))
 			for _, w := range want {
-				if !a.hasInterface(w.Name) {
-					a.removeInterfaces(map[string]bool{w.Name: true}, nil)
-				}
+				unused[w.Name] = true
 			}
+			a.keepInterfaces(unused)
+			a.removeInterfaces(unused, nil)
 			a.dropTargets()
 			return failed
 		}
@@ -50,16 +51,15 @@ func (a *Appliance) apply(d *config.Difference, whole bool) error {
 	return nil
 }
 
-// hasInterface tells whether a session has the local interface now.
-func (a *Appliance) hasInterface(name string) bool {
+// keepInterfaces takes those out of names that sessions have now.
+func (a *Appliance) keepInterfaces(names map[string]bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for s := range a.eachSession {
-		if s.ifname() == name && s.runs() {
-			return true
+		if s.runs() {
+			delete(names, s.ifname())
 		}
 	}
-	return false
 }
 
 // removeInterfaces removes local interfaces whose sessions are gone. It does not wait for those of soon:
