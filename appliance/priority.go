@@ -19,9 +19,10 @@ const (
 	ordinarySlice = 200 * time.Microsecond
 )
 
-// makeRoom has Go run more threads at once than there are CPUs. It lets go of a worker that sleeps in the kernel, and when frames wake that, the worker needs one of as many
-// places as GOMAXPROCS says: a reload and the garbage collector would have them all, for ten milliseconds at
-// a time. So there are more places than CPUs; who has a CPU is for the kernel to say, which prefers workers.
+// makeRoom has Go run more threads at once than there are CPUs. It lets go of a worker that sleeps in the
+// kernel, and when frames wake that, the worker needs one of as many places as GOMAXPROCS says: a reload and
+// the garbage collector would have them all, for ten milliseconds at a time. So there are more places than
+// CPUs; who has a CPU is for the kernel to say, which prefers workers.
 func makeRoom(workers int) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+2*workers+4))
