@@ -43,6 +43,15 @@ func (l *Lab) Namespace(role string) (*Namespace, error) {
 	return n, nil
 }
 
+// Quiet makes a namespace in which the stack says nothing by itself: devices made there have no IPv6.
+func (l *Lab) Quiet(role string) (*Namespace, error) {
+	n, err := l.Namespace(role)
+	if err != nil {
+		return nil, err
+	}
+	return n, n.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
+}
+
 // Name is the namespace's name for `ip netns`.
 func (n *Namespace) Name() string { return n.name }
 

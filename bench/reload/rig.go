@@ -40,10 +40,7 @@ func newRig(ctx context.Context, c Config) (r *rig, err error) {
 		role string
 		to   **lab.Namespace
 	}{{"site", &r.site}, {"box", &host}, {"peer", &r.peer}} {
-		if *n.to, err = r.lab.Namespace(n.role); err != nil {
-			return r, err
-		}
-		if err := (*n.to).SetSysctl("net/ipv6/conf/default/disable_ipv6", "1"); err != nil {
+		if *n.to, err = r.lab.Quiet(n.role); err != nil {
 			return r, err
 		}
 	}

@@ -39,10 +39,10 @@ func newRig(ctx context.Context, c Config) (r *rig, err error) {
 	if r.lab, err = lab.New(lab.Config{}); err != nil {
 		return r, err
 	}
-	if r.from, err = r.namespace("gen"); err != nil {
+	if r.from, err = r.lab.Quiet("gen"); err != nil {
 		return r, err
 	}
-	if r.to, err = r.namespace("sink"); err != nil {
+	if r.to, err = r.lab.Quiet("sink"); err != nil {
 		return r, err
 	}
 	if r.generator, err = traffic.NewGenerator(c.Generator, r.from.Run); err != nil {
@@ -87,15 +87,6 @@ func (r *rig) close() error {
 	return errors.Join(errs...)
 }
 
-// namespace makes one in which the stack says nothing by itself.
-func (r *rig) namespace(role string) (*lab.Namespace, error) {
-	n, err := r.lab.Namespace(role)
-	if err != nil {
-		return nil, err
-	}
-	return n, n.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
-}
-
 // start makes a place for a case, starts it there, and sees that it carries frames unharmed.
 func (r *rig) start(ctx context.Context, path path) error {
 	p, err := r.place(path.name)
@@ -117,7 +108,7 @@ func (r *rig) start(ctx context.Context, path path) error {
 }
 
 func (r *rig) place(name string) (*place, error) {
-	box, err := r.namespace("box-" + name)
+	box, err := r.lab.Quiet("box-" + name)
 	if err != nil {
 		return nil, err
 	}
