@@ -36,7 +36,9 @@ func DefaultCPUs() (generator, worker int) { return 0, runtime.NumCPU() - 1 }
 
 const (
 	warmUp = 80 * time.Millisecond
-	settle = 10 * time.Millisecond
+	// generatorLimit is how long a generator goes on that nobody ends.
+	generatorLimit = 10 * time.Second
+	settle         = 10 * time.Millisecond
 	// quiet is how much of a CPU others may take during a window, in percent.
 	quiet = 3.0
 	// startLimit is what a program of somebody else's may take until it forwards.

@@ -171,19 +171,24 @@ func (r *rig) window(ctx context.Context, s *series) (w window, err error) {
 	if err := r.sink.Want(distinct(arrive)...); err != nil {
 		return w, err
 	}
-	// A generator that did not end by itself would be one that hangs.
-	l.Limit = warmUp + r.config.Window + 200*time.Millisecond
+	// It ends when it is told to. The limit is for one that nobody tells any more, and far off: on a slow
+	// machine the readings take their time.
+	l.Limit = warmUp + r.config.Window + generatorLimit
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- r.generator.Run(ctx, l) }()
+	ended := make(chan struct{})
+	var generating error // once ended
+	go func() {
+		generating = r.generator.Run(ctx, l)
+		close(ended)
+	}()
 	pids := append(s.standing.running.pids(), os.Getpid())
 	read := func(wait time.Duration) (a traffic.Arrived, g uint64, attention figure.Attention, err error) {
 		select {
 		case <-ctx.Done():
 			return a, 0, attention, ctx.Err()
-		case err := <-done:
-			return a, 0, attention, errors.Join(errors.New("the generator ended early"), err)
+		case <-ended:
+			return a, 0, attention, errors.New("the generator ended early")
 		case <-time.After(wait):
 		}
 		if a, err = r.sink.Arrived(); err == nil {
@@ -192,12 +197,15 @@ func (r *rig) window(ctx context.Context, s *series) (w window, err error) {
 		return a, g, figure.ReadAttention(pids...), err
 	}
 	before, generatedBefore, attentionBefore, err := read(warmUp)
-	if err != nil {
-		return w, err
+	var after traffic.Arrived
+	var generatedAfter uint64
+	var attentionAfter figure.Attention
+	if err == nil {
+		after, generatedAfter, attentionAfter, err = read(r.config.Window)
 	}
-	after, generatedAfter, attentionAfter, err := read(r.config.Window)
 	stop()
-	if err := errors.Join(err, <-done); err != nil {
+	<-ended
+	if err := errors.Join(err, generating); err != nil {
 		return w, err
 	}
 	time.Sleep(settle)                                                                               // for what is still in the rings

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os"
 	"regexp"
@@ -37,7 +38,9 @@ func Inside(t *testing.T, c Config) bool {
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-10*time.Second))
 		defer cancel()
 	}
-	c.Command = []string{self, "-test.v=test2json", "-test.run", guestPattern(t.Name()), "-test.failfast=false"}
+	// A guest whose test hangs tells where before it is ended.
+	stacks := cmp.Or(c.Limit, defaultLimit) - 40*time.Second
+	c.Command = []string{self, "-test.v=test2json", "-test.run", guestPattern(t.Name()), "-test.failfast=false", "-test.timeout", stacks.String()}
 	if testing.Verbose() {
 		c.Output = progress{}
 	}

@@ -79,11 +79,14 @@ const (
 
 var errBoot = fmt.Errorf("it did not boot in %v", bootLimit)
 
+// defaultLimit is Config.Limit where none is set.
+const defaultLimit = 4 * time.Minute
+
 // bootMark is init's last word before the command.
 const bootMark = "xwire: modules loaded"
 
 func run(ctx context.Context, k *kit, c Config) (r Result, err error) {
-	limit := cmp.Or(c.Limit, 4*time.Minute)
+	limit := cmp.Or(c.Limit, defaultLimit)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the guest took longer than %v", limit))
 	defer cancel()
 	l, err := lab.New(lab.Config{})
