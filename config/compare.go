@@ -147,6 +147,9 @@ func (d *SessionDelta) Effect() Effect {
 	if d.Old == nil || d.New == nil {
 		return Hitless // for all others
 	}
+	if d.Old.Sequence.ReorderTimeout != 0 && !d.New.Sequence.Wanted() {
+		return SessionBlip // packets that wait have no place any more
+	}
 	for _, k := range d.Keys {
 		if slices.Contains(blips["session"], k) || k == "rx_cookie" && !d.New.accepts(d.Old) {
 			return SessionBlip

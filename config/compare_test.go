@@ -170,3 +170,21 @@ func TestRequestedObjectsSurvive(t *testing.T) {
 		t.Errorf("a clash with what a request created: %v", err)
 	}
 }
+
+// Packets that wait for others are lost only where a session ceases to look at numbers.
+func TestCompareWaiting(t *testing.T) {
+	with := func(keys string) *Config {
+		return parsed(t, strings.Replace(before, "sid = 2\n", "sid = 2\nl2spec_type = \"default\"\n"+keys, 1))
+	}
+	from := with("recv_seq = true\nreorder_timeout = 20\n")
+	for keys, want := range map[string]Effect{
+		"recv_seq = true\nreorder_timeout = 30\n": Hitless,
+		"recv_seq = true\n":                       Hitless,
+		"lns_mode = false\n":                      Hitless,
+		"":                                        SessionBlip,
+	} {
+		if c := Compare(from, with(keys)).Changes(); len(c) != 1 || c[0].Effect != want {
+			t.Errorf("%q: %+v, want %v", keys, c, want)
+		}
+	}
+}

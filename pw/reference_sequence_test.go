@@ -67,6 +67,9 @@ func (r *refReceiver) come(n int64, mark int, now int64) {
 			r.old = 1
 		}
 		if r.oldest = n; r.old > int(r.Resync) {
+			for len(r.waits) > 0 { // they were sent before
+				r.first()
+			}
 			r.deliver(n, mark)
 			break
 		}
@@ -93,17 +96,13 @@ func (r *refReceiver) sort() {
 func (r *refReceiver) first() {
 	w := r.waits[0]
 	r.waits = r.waits[1:]
-	if r.past(w.number) {
-		r.dropped[DropOld]++
-		return
-	}
 	r.deliver(w.number, w.mark)
 }
 
 // release lets go what need not wait any longer for others.
 func (r *refReceiver) release() {
 	r.sort()
-	for len(r.waits) > 0 && (r.waits[0].number == r.next || r.past(r.waits[0].number)) {
+	for len(r.waits) > 0 && r.waits[0].number == r.next {
 		r.first()
 	}
 }
@@ -170,7 +169,7 @@ func FuzzSequence(f *testing.F) {
 	f.Add(uint8(0x0e), []byte{0, 0, 2, 0, 2, 0, 0, 0})
 	f.Add(uint8(0x11), slices.Repeat([]byte{0, 0, 1, 1}, 100))
 	restart := slices.Concat([]byte{0, 0, 1, 100, 1, 2, 4, 0}, make([]byte, 12), []byte{3, 200})
-	far := slices.Concat([]byte{0, 0, 6, 125, 6, 134}, make([]byte, 12)) // what waits is old when the peer has begun anew
+	far := slices.Concat([]byte{0, 0, 6, 125, 6, 134}, make([]byte, 12)) // what waits would be old when the peer has begun anew
 	for _, how := range []uint8{0, 1, 0x10, 0x11, 0x40} {
 		f.Add(how, restart)
 		f.Add(how, far)

@@ -98,7 +98,10 @@ func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence, c *sessio
 	case how == past:
 		c.rxOOSPackets.add(1)
 		return past, DropOld
-	case how == ahead && s.queue != nil && s.queue.claim(f.worker):
+	case how == inTurn || s.queue == nil || !s.queue.claim(f.worker):
+	case how == anew && s.queue.n > 0:
+		return ahead, dropNone // of what waits, which was sent before it
+	case how == ahead && (s.Reorder != 0 || s.queue.n > 0):
 		if _, isNew := s.queue.place(l.number, r.next.Load(), s.mask); !isNew {
 			return past, DropOld
 		}
@@ -109,13 +112,18 @@ func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence, c *sessio
 }
 
 // hold keeps a packet that came too early. Where there is no room the first in the queue need not
-// wait any longer.
+// wait any longer, and none need where the peer began anew, or packets are not to wait any more.
 func (f *Forwarder) hold(mem []byte, fr *Frame, l *lookup, d *session, e *extra, bytes uint32, now int64) {
 	s := e.seq
 	q := s.queue
 	h := heldFrame{*fr, now + int64(s.Reorder), l.number, bytes, l.part}
 	f.leave(fr)
 	f.held++
+	if r := &s.rx[f.worker]; r.old > s.Resync {
+		f.release(mem, d, e, q.n, now)
+		f.deliverHeld(mem, h, anew, d, e, now)
+		return
+	}
 	i, _ := q.place(h.number, s.rx[f.worker].next.Load(), s.mask)
 	if q.n == len(q.held) {
 		if i == 0 {
@@ -136,18 +144,26 @@ func (f *Forwarder) hold(mem []byte, fr *Frame, l *lookup, d *session, e *extra,
 	if f.due == 0 || h.due < f.due {
 		f.due = h.due
 	}
-	f.release(mem, d, e, 0, now)
+	must := 0
+	if s.Reorder == 0 {
+		must = q.n
+	}
+	f.release(mem, d, e, must, now)
 }
 
 // let takes a frame that was held onward. Numbers before it that did not come are lost.
 func (f *Forwarder) let(mem []byte, h heldFrame, d *session, e *extra, now int64) {
-	f.held--
-	s := e.seq
 	how := inTurn
-	if h.number != s.rx[f.worker].next.Load() {
+	if h.number != e.seq.rx[f.worker].next.Load() {
 		how = ahead
 	}
-	s.accept(f.worker, h.number, how)
+	f.deliverHeld(mem, h, how, d, e, now)
+}
+
+// deliverHeld is let for a packet whose rank is known.
+func (f *Forwarder) deliverHeld(mem []byte, h heldFrame, how rank, d *session, e *extra, now int64) {
+	f.held--
+	e.seq.accept(f.worker, h.number, how)
 	fr := h.Frame
 	f.pass(mem, &fr, h.part, d, e, f.counters.at(d.slot), h.bytes, now)
 	if fr.Out == NoPort {
@@ -155,8 +171,7 @@ func (f *Forwarder) let(mem []byte, h heldFrame, d *session, e *extra, now int64
 	}
 }
 
-// release lets the first must of a session's queue go, and then those whose turn it is. What has
-// become old there, for the peer began anew, is dropped.
+// release lets the first must of a session's queue go, and then those whose turn it is.
 func (f *Forwarder) release(mem []byte, d *session, e *extra, must int, now int64) {
 	s := e.seq
 	q := s.queue
@@ -168,17 +183,10 @@ func (f *Forwarder) release(mem []byte, d *session, e *extra, must int, now int6
 		return
 	}
 	for q.n > 0 {
-		switch away := (q.held[0].number - s.rx[f.worker].next.Load()) & s.mask; {
-		case away > s.mask/2:
-			f.forget(q.shift(), DropOld)
-			c := f.counters.at(d.slot)
-			c.rxSeqDiscards.add(1)
-			c.rxErrors.add(1)
-		case away == 0 || must > 0:
-			f.let(mem, q.shift(), d, e, now)
-		default:
+		if must <= 0 && q.held[0].number != s.rx[f.worker].next.Load() {
 			return
 		}
+		f.let(mem, q.shift(), d, e, now)
 		must--
 	}
 	for i := range f.waiting {

@@ -50,7 +50,7 @@ type sequence struct {
 	tx    *sender
 	rx    []receiver     // of each worker
 	nr    *atomic.Uint32 // next of the receiver that was the last to accept
-	queue *queue         // nil: none waits
+	queue *queue         // nil: none has ever waited
 }
 
 // numberMask is the largest number of the default sublayer, numberMaskV2 that of L2TPv2.
@@ -72,13 +72,12 @@ func (s Sequence) numbering(old *sequence, mask uint32, workers int) *sequence {
 		n.tx, n.rx, n.nr, n.queue = old.tx, old.rx, old.nr, old.queue
 	} else {
 		n.tx, n.rx, n.nr = &sender{}, make([]receiver, workers), new(atomic.Uint32)
+	}
+	if old == nil || s.Send != old.Send || s.Follow != old.Follow {
 		n.tx.on.Store(s.Send)
 	}
-	switch {
-	case s.Reorder == 0:
-		n.queue = nil
-	case n.queue == nil:
-		n.queue = &queue{}
+	if s.Reorder != 0 && n.queue == nil {
+		n.queue = &queue{} // from then on: packets may be in it when none is to wait any more
 	}
 	return n
 }

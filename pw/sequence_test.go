@@ -154,7 +154,9 @@ func TestSequence(t *testing.T) {
 		{name: "two gaps", s: reorder, script: "0 2 +60 4 +50 +60", delivered: "0 1 3", lost: 2},
 		{name: "second gap filled", s: reorder, script: "0 2 +60 4 +50 3", delivered: "0 1 5 3", lost: 1},
 		{name: "without numbers while others wait", s: reorder, script: "0 2 - 1", delivered: "0 2 3 1"},
-		{name: "anew with some waiting", s: reorder, script: "100 102 0 1 2 3 4 5 +110", delivered: "0 6 7 1", errors: 4, discards: 4, oos: 4, resyncs: 1, lost: 96},
+		// What waits when the peer begins anew leaves first, and its numbers count no more.
+		{name: "anew with some waiting", s: reorder, script: "100 102 0 1 2 3 4 5 +110 6", delivered: "0 1 6 7 9", errors: 4, discards: 4, oos: 4, resyncs: 1, lost: 1},
+		{name: "anew with many waiting", s: reorder, script: "100 103 102 0 1 2 3 4 5 +110 6", delivered: "0 2 1 7 8 10", errors: 4, discards: 4, oos: 5, resyncs: 1, lost: 1},
 	} {
 		for _, batch := range []int{1, 3, 100} {
 			t.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(tt.name, " ", "-"), batch), func(t *testing.T) {
@@ -200,6 +202,18 @@ func TestSequenceFollowsThePeer(t *testing.T) {
 	}
 	if n, _ := table.Numbering(id); !n.Sending || n.NS != 3 || n.NR != 3 {
 		t.Errorf("%+v", n)
+	}
+
+	// To set it otherwise counts until the peer says something else, as with the kernel's SEND_SEQ.
+	for _, send := range []bool{true, false, true} {
+		spec, _ := table.Session(id)
+		spec.Sequence.Send = send
+		if err := table.SetSession(id, spec); err != nil {
+			t.Fatal(err)
+		}
+		if got := word() != 0; got != send {
+			t.Errorf("numbered: %v, set to %v", got, send)
+		}
 	}
 }
 
