@@ -160,7 +160,7 @@ func (w *Watcher) ask(batch []*entry, qs []question, vrfs []bool) error {
 	if err != nil {
 		return err
 	}
-	routes, err := askRoutes(w.conn, qs)
+	routes, err := askRouteMTUs(w.conn, qs)
 	if err != nil {
 		return err
 	}

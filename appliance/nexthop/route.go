@@ -10,6 +10,7 @@ import (
 type question struct {
 	peer, local netip.Addr // local may be invalid
 	oif         int        // a VRF device, or the zone of a link-local peer; 0: none
+	configured  bool       // the route as it stands in its table, without what ICMP has taught
 }
 
 // route is the kernel's answer to a question.
@@ -18,7 +19,8 @@ type route struct {
 	typ     uint8      // RTN_UNICAST, ...
 	dev     int        // the device it leaves by
 	gateway netip.Addr // invalid: the peer is on the link
-	mtu     int        // of the route or of a learnt path MTU; 0: the device's
+	mtu     int        // of the route; 0: the device's
+	expires bool       // something of it was learnt: from ICMP, or from router advertisements
 }
 
 func (q question) appendTo(b []byte) []byte {
@@ -29,7 +31,11 @@ func (q question) appendTo(b []byte) []byte {
 	if q.local.IsValid() {
 		rt[2] = uint8(q.local.BitLen())
 	}
-	native.PutUint32(rt[8:], unix.RTM_F_LOOKUP_TABLE)
+	flags := uint32(unix.RTM_F_LOOKUP_TABLE)
+	if q.configured {
+		flags |= unix.RTM_F_FIB_MATCH
+	}
+	native.PutUint32(rt[8:], flags)
 	b = append(b, rt...)
 	b = attr(b, unix.RTA_DST, peer.AsSlice())
 	if q.local.IsValid() {
@@ -59,6 +65,8 @@ func parseRoute(body []byte, errno unix.Errno) route {
 			if len(v) > 2 {
 				r.gateway = attrAddr(v[2:])
 			}
+		case unix.RTA_CACHEINFO: // struct rta_cacheinfo
+			r.expires = len(v) >= 12 && native.Uint32(v[8:]) != 0
 		case unix.RTA_METRICS:
 			attrs(v, func(typ uint16, v []byte) {
 				if typ == unix.RTAX_MTU {
@@ -68,6 +76,30 @@ func parseRoute(body []byte, errno unix.Errno) route {
 		}
 	})
 	return r
+}
+
+// askRouteMTUs is askRoutes with the MTUs that routes were given. The kernel mixes in what ICMP has taught
+// it, which it takes, for protocol 115, from anyone who names our peer, and it does not tell when that is
+// over. Path MTUs are appliance/pathmtu's to learn, which compares what is quoted with what we send.
+func askRouteMTUs(c *conn, qs []question) ([]route, error) {
+	routes, err := askRoutes(c, qs)
+	if err != nil {
+		return nil, err
+	}
+	var again []question
+	var places []int
+	for i := range routes {
+		if routes[i].expires && routes[i].mtu != 0 {
+			q := qs[i]
+			q.configured = true
+			again, places = append(again, q), append(places, i)
+		}
+	}
+	given, err := askRoutes(c, again)
+	for i := range given {
+		routes[places[i]].mtu = given[i].mtu
+	}
+	return routes, err
 }
 
 // askRoutes asks all questions; answers are in their order.
