@@ -1,6 +1,7 @@
 package pw
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"xwire/l2tp"
@@ -150,6 +151,11 @@ func (f *Forwarder) reassemble(mem []byte, fr *Frame, l *lookup, now int64) bool
 		f.drop(fr, DropReassembly)
 		return false
 	}
+	if g.at == 0 && !g.more { // a packet for itself, whatever else has its identification (RFC 6946 section 4)
+		p := g.begun(fr)
+		f.assemble(mem, &p, fr)
+		return true
+	}
 	set := &r.partials[g.key.hash(&f.table.seeds)%partialSets]
 	p := (*partial)(nil)
 	for i := range set {
@@ -158,14 +164,18 @@ func (f *Forwarder) reassemble(mem []byte, fr *Frame, l *lookup, now int64) bool
 		}
 	}
 	if g.at == 0 {
+		if p != nil && p.has(mem, b[g.body:g.body+g.n]) {
+			f.merged(fr) // a second copy
+			return false
+		}
 		if p == nil {
 			p = oldest(set)
 		}
-		if p.key.used {
+		if p.key.used { // one of another packet, though perhaps with the same identification
 			f.giveUp(p, DropReassembly)
 		}
 		f.begin(p, fr, &g, now)
-		return !g.more && f.finish(mem, p, fr)
+		return false
 	}
 	if p == nil {
 		f.drop(fr, DropIPFragment)
@@ -186,7 +196,9 @@ func (f *Forwarder) reassemble(mem []byte, fr *Frame, l *lookup, now int64) bool
 	}
 	f.emit(*fr)
 	f.unsettled = true
-	return f.finish(mem, p, fr)
+	f.assemble(mem, p, fr)
+	f.vacate(p)
+	return true
 }
 
 // merged gives back a fragment whose data are elsewhere now.
@@ -209,11 +221,28 @@ func oldest(set *[partialWays]partial) *partial {
 	return p
 }
 
+// begun is the packet of which fr is the first fragment.
+func (g *fragment) begun(fr *Frame) partial {
+	return partial{
+		key: g.key, frame: *fr, l3: g.l3, body: g.body, next: g.next, ecn: 1 << g.ecn,
+		spans: [maxSpans]span{{0, g.n}}, n: 1, have: g.n,
+	}
+}
+
+// has tells whether the packet's data begin with those.
+func (p *partial) has(mem, data []byte) bool {
+	if p.spans[0].to < uint32(len(data)) { // the span that has the first fragment is the first
+		return false
+	}
+	at := p.frame.Addr + uint64(p.body)
+	return bytes.Equal(mem[at:at+uint64(len(data))], data)
+}
+
 // begin holds a first fragment.
 func (f *Forwarder) begin(p *partial, fr *Frame, g *fragment, now int64) {
 	r := f.reassembly
-	*p = partial{key: g.key, due: now + reassemblyTime, frame: *fr, l3: g.l3, body: g.body, next: g.next, ecn: 1 << g.ecn}
-	p.spans[0], p.n, p.have = span{0, g.n}, 1, g.n
+	*p = g.begun(fr)
+	p.due = now + reassemblyTime
 	if r.held == 0 || p.due < r.due {
 		r.due = p.due
 	}
@@ -260,8 +289,8 @@ func (p *partial) add(g *fragment) (known, ok bool) {
 	return false, true
 }
 
-// finish makes fr the packet that p has become.
-func (f *Forwarder) finish(mem []byte, p *partial, fr *Frame) bool {
+// assemble makes fr the packet that p has become.
+func (f *Forwarder) assemble(mem []byte, p *partial, fr *Frame) {
 	total := max(p.total, p.have)
 	whole := p.frame
 	whole.Len = p.body + total
@@ -275,9 +304,7 @@ func (f *Forwarder) finish(mem []byte, p *partial, fr *Frame) bool {
 	}
 	p.unfragment(b[at:], total)
 	*fr = whole
-	f.vacate(p)
 	f.portCounters[fr.In%MaxPorts].reassembled.add(1)
-	return true
 }
 
 // unfragment makes the IP header of the first fragment that of the packet. One fragment that met

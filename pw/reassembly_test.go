@@ -122,6 +122,10 @@ func TestReassemblyRefuses(t *testing.T) {
 		}
 	}
 	id := func(ip []byte) { ip[4+40*int(ip[0]>>4/6)]++ }
+	other := func(ip []byte) { // with the same UDP checksum
+		n := len(ip)
+		ip[n-4], ip[n-3], ip[n-2], ip[n-1] = ip[n-2], ip[n-1], ip[n-4], ip[n-3]
+	}
 	ecn := func(v byte) func([]byte) {
 		return func(ip []byte) {
 			if ip[0]>>4 == 4 {
@@ -148,7 +152,9 @@ func TestReassemblyRefuses(t *testing.T) {
 			{"the first one last", [][]byte{b, c, a}, map[string]uint64{"ip_fragment": 2}, 1, 0},
 			{"one missing", [][]byte{a, c}, map[string]uint64{"merged": 1}, 1, 0},
 			{"one twice", [][]byte{a, b, b, c}, map[string]uint64{"merged": 3}, 0, 1},
-			{"the first one twice", [][]byte{a, a, b, c}, map[string]uint64{"merged": 2, "reassembly": 1}, 0, 1},
+			{"the first one twice", [][]byte{a, a, b, c}, map[string]uint64{"merged": 3}, 0, 1},
+			{"the first one again, later", [][]byte{a, c, a, b}, map[string]uint64{"merged": 3}, 0, 1},
+			{"the identification again", [][]byte{a, b, edit(a, other), b, c}, map[string]uint64{"merged": 3, "reassembly": 1}, 0, 1},
 			{"another packet's", [][]byte{a, edit(b, id), c}, map[string]uint64{"merged": 1, "ip_fragment": 1}, 1, 0},
 			{"overlap", [][]byte{a, edit(b, offset(-1)), c}, map[string]uint64{"reassembly": 2, "ip_fragment": 1}, 0, 0},
 			{"beyond the end", [][]byte{a, c, edit(b, offset(100))}, map[string]uint64{"merged": 1, "reassembly": 2}, 0, 0},
@@ -178,6 +184,23 @@ func TestReassemblyRefuses(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A packet that is whole behind a fragment header (RFC 6946) has nothing to do with others of its
+// identification.
+func TestReassemblyLeavesAtomicFragmentsAlone(t *testing.T) {
+	near, far := reassembler(t, ip6, 600)
+	long, short := payload(1000, 1), payload(100, 2)
+	fragments := fragmentsOf(t, near, long)
+	whole := fragmentsOf(t, near, short)[0]
+	atomic := join(whole[:14+40], fragments[0][14+40:14+48], whole[14+40:])
+	atomic[14+40+3] &^= 1 // more
+	atomic[14+6] = nextFragment
+	binary.BigEndian.PutUint16(atomic[14+4:], uint16(len(atomic)-14-40))
+	got := far.delivered(far.give(0, 1, fragments[0], atomic, fragments[1]))
+	if len(got) != 2 || !bytes.Equal(got[0], short) || !bytes.Equal(got[1], long) {
+		t.Errorf("delivered %x; drops %v", got, dropsAt(far.table, 0))
 	}
 }
 
