@@ -290,8 +290,12 @@ func (a *Appliance) joinChanged(set *changeSet) {
 		c := &set.sessions[i]
 		if c.to != nil && c.to.Switched() {
 			a.joinSession(c.s, c.to.Attach)
-			if o := a.sessionAt(c.to.Attach); o != nil && o.standing && c.s.standing {
+			switch o := a.sessionAt(c.to.Attach); {
+			case o == nil || !o.standing:
+			case c.s.standing:
 				o.wait("")
+			default:
+				o.wait(missing(c.s.path()))
 			}
 		}
 	}

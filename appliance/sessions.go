@@ -229,7 +229,7 @@ func (a *Appliance) joinSession(s *session, other string) {
 	}
 	o := a.sessionAt(other)
 	if o == nil || !o.standing {
-		s.wait("session " + other + " does not stand")
+		s.wait(missing(other))
 		return
 	}
 	err := a.table.Join(s.id, o.id)
@@ -240,6 +240,9 @@ func (a *Appliance) joinSession(s *session, other string) {
 	}
 	s.wait("")
 }
+
+// missing is why a session waits whose attachment circuit is another one.
+func missing(other string) string { return "session " + other + " does not stand" }
 
 // sessionAt finds a session by "tunnel/session"; neither name has a slash.
 func (a *Appliance) sessionAt(path string) *session {

@@ -80,9 +80,21 @@ func (a *Appliance) settleTunnel(t *tunnel) {
 	}
 }
 
+// settleSession tells of a session, and of the one that it is switched with.
 func (a *Appliance) settleSession(s *session) {
 	c := s.config()
-	state, reason := a.sessionState(s, &c)
+	a.settleOne(s, &c)
+	if !c.Switched() {
+		return
+	}
+	if o := a.sessionAt(c.Attach); o != nil {
+		c := o.config()
+		a.settleOne(o, &c)
+	}
+}
+
+func (a *Appliance) settleOne(s *session, c *config.Session) {
+	state, reason := a.sessionState(s, c)
 	if up := state == "up"; up != s.up {
 		s.up = up
 		e := api.Event{Type: api.EventDown, Kind: "session", Tunnel: s.tunnel.Name, Session: s.name(), Origin: origin(s.api), Reason: cmp.Or(reason, "not enabled")}

@@ -227,8 +227,11 @@ func (a *Appliance) circuitReason(s *session, c *config.Session) string {
 	if s.tunnel.cut {
 		return "the tunnel's peer is down (on_down)"
 	}
-	if c.Switched() || s.waits != nil {
+	if s.waits != nil {
 		return s.reason()
+	}
+	if c.Switched() {
+		return a.switchedReason(c.Attach)
 	}
 	p := a.trunkPort()
 	if !c.Local() {
@@ -239,6 +242,20 @@ func (a *Appliance) circuitReason(s *session, c *config.Session) string {
 	}
 	if p.opened == nil || p.opened.down {
 		return "port " + p.Name + ": " + p.reason
+	}
+	return ""
+}
+
+// switchedReason tells why frames do not leave by the other session of a pair, or "".
+func (a *Appliance) switchedReason(other string) string {
+	o := a.sessionAt(other)
+	switch {
+	case o == nil || !o.standing || o.tunnel.target == nil:
+		return ""
+	case o.tunnel.cut:
+		return "session " + other + ": the tunnel's peer is down (on_down)"
+	case o.tunnel.target.hop.State != nexthop.Resolved:
+		return "session " + other + ": " + hopText(o.tunnel.target.hop)
 	}
 	return ""
 }

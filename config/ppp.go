@@ -117,12 +117,13 @@ func (s *Session) checkPPP(p problems, mine func(string) bool) {
 	}
 }
 
-// pppoe reports PPP sessions without a PPPoE session, once it is known which are switched.
+// pppoe reports PPP sessions without a PPPoE session, once it is known which are switched. One that is not
+// enabled needs none yet: that is what stays of a pair when the other session is deleted.
 func (l *loader) pppoe() {
 	for _, t := range l.tunnels {
 		for i := range t.Sessions {
 			s, d := &t.Sessions[i], &t.sessions[i]
-			if !s.PPP() || s.Switched() || d.broken {
+			if !s.PPP() || s.Switched() || d.broken || !s.Enabled {
 				continue
 			}
 			p := problems{l, "session", d}

@@ -52,7 +52,7 @@ func (l *loader) switched() {
 			p.errorf("attach", "session %q (%s) is attached to session %q; only two can be switched", s.Attach, o.Pos, o.Attach)
 		case again:
 			p.errorf("attach", "session %q is named by session %q already (%s); only two can be switched", s.Attach, first.t.Name+"/"+first.session().Name, first.session().Pos)
-		case o.Attach == "" && o.InterfaceName != "":
+		case o.Attach == "" && other.named():
 			p.errorf("attach", "session %q (%s) has the interface %q; take interface_name out there", s.Attach, o.Pos, o.InterfaceName)
 		case o.Pseudowire != s.Pseudowire && !(o.PPP() && s.PPP()):
 			p.errorf("attach", `session %q (%s) has pseudowire = "%v", this one "%v"; both must be of one type`, s.Attach, o.Pos, o.Pseudowire, s.Pseudowire)
@@ -63,7 +63,14 @@ func (l *loader) switched() {
 	for name, a := range asked {
 		o := byName[name].session()
 		o.Attach = a.t.Name + "/" + a.session().Name
-		o.MTU, o.VLAN, o.PWVLAN = 0, VLAN{}, PWVLAN{}
+		o.InterfaceName, o.MTU, o.VLAN, o.PWVLAN = "", 0, VLAN{}, PWVLAN{}
 		o.PPPoESession, o.PPPoEPeer = 0, l2tp.MAC{}
 	}
+}
+
+// named tells whether somebody has chosen the name of the session's interface: what runs has one in any case.
+func (a attached) named() bool {
+	s := a.session()
+	derived := s.InterfaceName == InterfaceName(s.SID) || s.InterfaceName == hashedName(a.t.Name, s.Name)
+	return s.InterfaceName != "" && (!derived || a.t.sessions[a.i].place.src.isText())
 }
