@@ -17,8 +17,9 @@ type index struct {
 	ids    map[idKey]*session
 	names  map[string]*session // by local interface
 	vlans  map[vlanKey]*session
-	inner  map[vlanKey]int // sessions with a pair below an outer tag
-	ports  map[string]int  // sessions on a port
+	pppoes map[vlanKey]map[pppoeKey]*session // PPPoE sessions, many of which have one VLAN
+	inner  map[vlanKey]int                   // sessions with a pair below an outer tag
+	ports  map[string]int                    // sessions on a port
 	joined map[string]*session
 }
 
@@ -35,6 +36,12 @@ type vlanKey struct {
 	tags
 }
 
+// pppoeKey is what tells PPPoE sessions of a VLAN apart.
+type pppoeKey struct {
+	id   uint16
+	peer l2tp.MAC
+}
+
 // untaggedOnly and wholePort stand for what has no tags.
 var (
 	untaggedOnly = tags{0, 0}
@@ -48,7 +55,7 @@ func (a *Appliance) indexed() *index {
 	}
 	x := &index{
 		outers: map[outer]uint32{}, ids: make(map[idKey]*session, a.count), names: map[string]*session{}, vlans: map[vlanKey]*session{},
-		inner: map[vlanKey]int{}, ports: map[string]int{}, joined: map[string]*session{},
+		pppoes: map[vlanKey]map[pppoeKey]*session{}, inner: map[vlanKey]int{}, ports: map[string]int{}, joined: map[string]*session{},
 	}
 	for _, t := range a.tunnels {
 		for _, s := range t.sessions {
@@ -136,7 +143,17 @@ func (x *index) add(a *Appliance, s *session, c *config.Session) {
 		x.joined[c.Attach] = s
 	default:
 		x.ports[c.Attach]++
-		x.eachVLAN(a, c, func(k vlanKey) bool { x.vlans[k] = s; return true })
+		x.eachVLAN(a, c, func(k vlanKey) bool {
+			switch {
+			case !c.PPP():
+				x.vlans[k] = s
+			case x.pppoes[k] == nil:
+				x.pppoes[k] = map[pppoeKey]*session{circuitKey(c): s}
+			default:
+				x.pppoes[k][circuitKey(c)] = s
+			}
+			return true
+		})
 		if c.VLAN.Kind == config.VLANQinQ {
 			x.inner[x.outerKey(a, c)]++
 		}
@@ -162,12 +179,31 @@ func (x *index) drop(a *Appliance, s *session, t *config.Tunnel, c *config.Sessi
 			if x.vlans[k] == s {
 				delete(x.vlans, k)
 			}
+			if x.pppoes[k][circuitKey(c)] == s {
+				delete(x.pppoes[k], circuitKey(c))
+			}
+			if len(x.pppoes[k]) == 0 {
+				delete(x.pppoes, k)
+			}
 			return true
 		})
 		if c.VLAN.Kind == config.VLANQinQ {
 			x.inner[x.outerKey(a, c)]--
 		}
 	}
+}
+
+func circuitKey(c *config.Session) pppoeKey { return pppoeKey{c.PPPoESession, c.PPPoEPeer} }
+
+// inPPPoE returns the PPPoE session that has what c wants of a VLAN, or, as c is Ethernet, one of all there.
+func (x *index) inPPPoE(k vlanKey, c *config.Session) *session {
+	if c.PPP() {
+		return x.pppoes[k][circuitKey(c)]
+	}
+	for _, s := range x.pppoes[k] {
+		return s
+	}
+	return nil
 }
 
 func (x *index) port(a *Appliance, name string) uint16 {
@@ -231,14 +267,17 @@ func (x *index) rivals(a *Appliance, t *config.Tunnel, c *config.Session, own *s
 	search := c.VLAN.Kind == config.VLANAll && x.ports[c.Attach] > 0
 	x.eachVLAN(a, c, func(k vlanKey) bool {
 		search = search || c.VLAN.Kind != config.VLANQinQ && x.inner[k] > 0
-		return add(x.vlans[k])
+		return add(x.vlans[k]) && add(x.inPPPoE(k, c))
 	})
 	if c.VLAN.Kind == config.VLANQinQ {
 		add(x.vlans[x.outerKey(a, c)])
+		if !c.PPP() {
+			add(x.inPPPoE(x.outerKey(a, c), c))
+		}
 	}
 	if search { // all clash: any will do
 		for s := range a.eachSession {
-			if o := s.config(); s.runs() && o.Attach == c.Attach && (c.VLAN.Kind == config.VLANAll || o.VLAN.Kind == config.VLANQinQ && c.VLAN.Lo <= o.VLAN.Lo && o.VLAN.Lo <= c.VLAN.Hi) && !add(s) {
+			if o := s.config(); s.runs() && o.Attach == c.Attach && !(o.PPP() && c.PPP()) && (c.VLAN.Kind == config.VLANAll || o.VLAN.Kind == config.VLANQinQ && c.VLAN.Lo <= o.VLAN.Lo && o.VLAN.Lo <= c.VLAN.Hi) && !add(s) {
 				break
 			}
 		}

@@ -76,7 +76,7 @@ func stayed(t *testing.T, a *Appliance) {
 	}
 	a.index = nil
 	is := a.indexed()
-	if !maps.Equal(was.names, is.names) || !maps.Equal(was.vlans, is.vlans) || !maps.Equal(was.joined, is.joined) || len(was.ids) != len(is.ids) {
+	if !maps.Equal(was.names, is.names) || !maps.Equal(was.vlans, is.vlans) || !maps.Equal(was.joined, is.joined) || !maps.EqualFunc(was.pppoes, is.pppoes, maps.Equal) || len(was.ids) != len(is.ids) {
 		t.Errorf("the index that was kept is not what it would be anew:\n%+v\n%+v", was, is)
 	}
 	a.index = was

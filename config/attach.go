@@ -60,13 +60,15 @@ func (l *loader) portNames() []string {
 }
 
 // circuits is what of a port is taken, by whom: an outer tag as tag<<12, a pair of tags as
-// outer<<12 | inner, untagged frames as 0, and the marks below.
+// outer<<12 | inner, untagged frames as 0, and the marks below. PPPoE sessions of one tag and of two have
+// nothing in common: a frame of theirs has as many tags as they, and no more.
 type circuits map[uint32]attached
 
 const (
 	someInner uint32 = 1 << 24 // | outer: at least one pair with this outer tag
 	wholePort uint32 = 1 << 25
 	something uint32 = 1 << 26
+	ofPPPoE   uint32 = 1 << 27 // | any of these: by PPPoE sessions
 )
 
 // take gives a circuit to a session, or returns the session that has it or a part of it.
@@ -85,14 +87,20 @@ func (c circuits) take(v VLAN, a attached) (attached, bool) {
 		outer := uint32(v.Lo) << 12
 		need, mark = append(need, outer, outer|uint32(v.C)), append(mark, outer|uint32(v.C), someInner|uint32(v.Lo))
 	}
+	own, others := uint32(0), []uint32{0, ofPPPoE}
+	if a.session().PPP() {
+		own, others = ofPPPoE, []uint32{0}
+	}
 	for _, k := range need {
-		if first, taken := c[k]; taken {
-			return first, true
+		for _, of := range others {
+			if first, taken := c[k|of]; taken {
+				return first, true
+			}
 		}
 	}
 	for _, k := range mark {
-		if _, marked := c[k]; !marked {
-			c[k] = a
+		if _, marked := c[k|own]; !marked {
+			c[k|own] = a
 		}
 	}
 	return attached{}, false

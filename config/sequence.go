@@ -87,6 +87,16 @@ func (q *Sequence) check(p problems, has func(string) bool, numbered bool) {
 	}
 }
 
+// warn tells what has no effect of the keys that are the session's own.
+func (q *Sequence) warn(p problems, mine func(string) bool) {
+	if q.LNS == LNSOn && !q.Send && mine("lns_mode") {
+		p.warnf("lns_mode", "true has no effect without send_seq")
+	}
+	if q.Resync != 0 && !q.Wanted() && mine("resync_after") {
+		p.warnf("resync_after", "has no effect without send_seq, recv_seq, lns_mode = false or reorder_timeout: numbers that come are ignored")
+	}
+}
+
 func (q *Sequence) entries(put entries) {
 	put.unless(false, q.Send, "send_seq")
 	put.unless(false, q.Require, "recv_seq")

@@ -20,7 +20,9 @@ func TestSequenceKeys(t *testing.T) {
 		{keys: numbered + "seqnum = false", want: Sequence{}},
 		{keys: numbered + "seqnum = true\nrecv_seq = false", want: Sequence{Send: true}, linux: "recv"},
 		{keys: numbered + "send_seq = true", want: Sequence{Send: true}, linux: "recv"},
-		{keys: numbered + "recv_seq = true\nlns_mode = true", want: Sequence{Require: true, LNS: LNSOn}, linux: "send"},
+		{keys: numbered + "recv_seq = true\nlns_mode = true", want: Sequence{Require: true, LNS: LNSOn}, linux: "send", warn: "lns_mode"},
+		{keys: numbered + "send_seq = true\nlns_mode = true", want: Sequence{Send: true, LNS: LNSOn}, linux: "recv"},
+		{keys: numbered + "resync_after = 9", want: Sequence{Resync: 9}, warn: "resync_after"},
 		{keys: numbered + "lns_mode = false", want: Sequence{LNS: LNSOff}},
 		{keys: numbered + "reorder_timeout = 100\nresync_after = 9", want: Sequence{ReorderTimeout: 100, Resync: 9}},
 		{keys: "seqnum = true", want: Sequence{}, warn: "seqnum"},
@@ -42,8 +44,10 @@ func TestSequenceKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if warned := strings.Contains(fmt.Sprint(cfg.Warnings), "seqnum"); warned != (tt.warn != "") {
-				t.Errorf("warnings %v", cfg.Warnings)
+			for _, key := range []string{"seqnum", "lns_mode", "resync_after"} {
+				if warned := strings.Contains(fmt.Sprint(cfg.Warnings), "session.s."+key+":"); warned != (tt.warn == key) {
+					t.Errorf("warnings %v, want one about %q", cfg.Warnings, tt.warn)
+				}
 			}
 			for range 2 { // as it is, then as it is saved
 				s := &cfg.Tunnels[0].Sessions[0]

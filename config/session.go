@@ -147,6 +147,7 @@ func (s *Session) check(p problems, t *Tunnel, own, given keySet) {
 	s.L2SpecGiven = has("l2spec_type")
 	s.checkVersion(p, t, mine)
 	s.Sequence.check(p, has, s.numbered(t))
+	s.Sequence.warn(p, mine)
 	s.checkOversize(p, t)
 	s.checkPPP(p, mine)
 	if !has("attach") {

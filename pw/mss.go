@@ -92,8 +92,7 @@ func clampPacket(typ uint16, ip []byte, mtu, mss int) {
 			return
 		}
 		if tcp[i] == optionMSS && tcp[i+1] == 4 {
-			setWord(tcp, i+2, uint16(mss))
-			return
+			setWord(tcp, i+2, uint16(mss)) // go on: where there are two, the last one counts for Linux
 		}
 		i += int(tcp[i+1])
 	}

@@ -49,6 +49,15 @@ func mss(frame []byte) int {
 	return 0
 }
 
+// Where there are two, neither is left as it was.
+func TestClampTwoOptions(t *testing.T) {
+	b := tcpFrame(false, 0, tcpSyn, 2, 4, 5, 180, 1, 2, 4, 6, 0)
+	clamp(b, 1446, 0)
+	if got := b[54:63]; !bytes.Equal(got, []byte{2, 4, 5, 126, 1, 2, 4, 5, 126}) || tcpSum(b, false, 0) != 0xffff {
+		t.Errorf("options %v, sum %#x", got, tcpSum(b, false, 0))
+	}
+}
+
 func TestClamp(t *testing.T) {
 	const syn, ack = 2, 16
 	of1460 := []byte{2, 4, 1460 >> 8, 1460 & 255}
