@@ -31,16 +31,18 @@ func (a *array[T]) reach(i uint32) {
 	}
 }
 
-// store is an array with a free list; the writer's side. Index 0 is given out first, by whoever
-// makes the table, and stands for "none" ever after.
-type store[T any] struct {
-	array[T]
+// has tells whether record i's chunk exists.
+func (a *array[T]) has(i uint32) bool { return a[i>>chunkBits%maxChunks].Load() != nil }
+
+// numbers gives out indexes; the writer's side. Index 0 is given out first, by whoever makes the
+// table, and stands for "none" ever after.
+type numbers struct {
 	next uint32
 	free []uint32
 }
 
 // take returns an unused index.
-func (s *store[T]) take() uint32 {
+func (s *numbers) take() uint32 {
 	if n := len(s.free); n > 0 {
 		i := s.free[n-1]
 		s.free = s.free[:n-1]
@@ -48,14 +50,26 @@ func (s *store[T]) take() uint32 {
 	}
 	i := s.next
 	s.next++
-	s.reach(i)
 	return i
 }
 
 // full tells that there are as many as there may be.
-func (s *store[T]) full() bool { return len(s.free) == 0 && s.next > maxIDs }
+func (s *numbers) full() bool { return len(s.free) == 0 && s.next > maxIDs }
 
-func (s *store[T]) give(i uint32) { s.free = append(s.free, i) }
+func (s *numbers) give(i uint32) { s.free = append(s.free, i) }
 
-// has tells whether i was ever given out.
-func (s *store[T]) has(i uint32) bool { return i != 0 && i < s.next }
+// given tells whether i was ever given out.
+func (s *numbers) given(i uint32) bool { return i != 0 && i < s.next }
+
+// store is an array with the numbers of its records.
+type store[T any] struct {
+	array[T]
+	numbers
+}
+
+// take returns the index of an unused record.
+func (s *store[T]) take() uint32 {
+	i := s.numbers.take()
+	s.reach(i)
+	return i
+}

@@ -164,7 +164,7 @@ func TestGrace(t *testing.T) {
 	first := must(table.AddSession(spec))(t)
 	f := table.Forwarder(1)
 	f.epoch.enter()
-	f.counters.at(uint32(first)).txPackets.add(7)
+	f.sessions.at(table.slots.at(uint32(first)).record).txPackets.add(7)
 	if err := table.RemoveSession(first); err != nil {
 		t.Fatal(err)
 	}

@@ -27,46 +27,39 @@ type Counters struct {
 	Suspect          uint64    // frames that look as if the peer's settings were different; see Suspicion
 }
 
-// sessionCounters are one worker's counts for one session slot: two cache lines, of which
-// forwarding touches the first only.
-type sessionCounters struct {
-	txPackets, txBytes, rxPackets, rxBytes counter
-	rxCookie                               [2]counter
-	sublayerBits, suspect                  counter
+// rareCounters are the counts of a session slot that stay as they are while frames are forwarded as
+// usual: a cache line. Workers share them, by atomic additions; what they count of frames forwarded
+// is in each one's copy of session.
+type rareCounters struct {
+	txErrors, rxErrors, rxCookieDiscards, rxOAM, rxFragments, sublayerBits, suspect sharedCounter
 
-	txErrors, rxErrors, rxCookieDiscards, rxSeqDiscards, rxOOSPackets counter
-	rxOAM, rxFragments                                                counter
-	suspicion                                                         counter // time, its low 16 bits a Suspicion: the highest is the latest
+	suspicion sharedCounter // time, its low 16 bits a Suspicion
 }
+
+// sharedCounter is written by any worker.
+type sharedCounter struct{ atomic.Uint64 }
+
+func (c *sharedCounter) add(n uint64) { c.Add(n) }
 
 func (c *counter) load() uint64   { return atomic.LoadUint64((*uint64)(c)) }
 func (c *counter) store(n uint64) { atomic.StoreUint64((*uint64)(c), n) }
 
-// addTo sums one worker's counts into c.
-func (s *sessionCounters) addTo(c *Counters) {
-	c.TxPackets += s.txPackets.load()
-	c.TxBytes += s.txBytes.load()
-	c.TxErrors += s.txErrors.load()
-	c.RxPackets += s.rxPackets.load()
-	c.RxBytes += s.rxBytes.load()
-	c.RxSeqDiscards += s.rxSeqDiscards.load()
-	c.RxOOSPackets += s.rxOOSPackets.load()
-	c.RxErrors += s.rxErrors.load()
-	c.RxCookieDiscards += s.rxCookieDiscards.load()
-	c.RxCookie[0] += s.rxCookie[0].load()
-	c.RxCookie[1] += s.rxCookie[1].load()
-	c.RxOAM += s.rxOAM.load()
-	c.RxFragments += s.rxFragments.load()
-	c.SublayerBits += s.sublayerBits.load()
-	c.Suspect += s.suspect.load()
+// addTo sums the counts into c.
+func (r *rareCounters) addTo(c *Counters) {
+	c.TxErrors += r.txErrors.Load()
+	c.RxErrors += r.rxErrors.Load()
+	c.RxCookieDiscards += r.rxCookieDiscards.Load()
+	c.RxOAM += r.rxOAM.Load()
+	c.RxFragments += r.rxFragments.Load()
+	c.SublayerBits += r.sublayerBits.Load()
+	c.Suspect += r.suspect.Load()
 }
 
 // zero may be called only while no worker can reach the slot.
-func (s *sessionCounters) zero() {
-	for _, c := range []*counter{&s.txPackets, &s.txBytes, &s.rxPackets, &s.rxBytes, &s.rxCookie[0], &s.rxCookie[1],
-		&s.sublayerBits, &s.suspect, &s.txErrors, &s.rxErrors, &s.rxCookieDiscards, &s.rxSeqDiscards,
-		&s.rxOOSPackets, &s.rxOAM, &s.rxFragments, &s.suspicion} {
-		c.store(0)
+func (r *rareCounters) zero() {
+	for _, c := range []*sharedCounter{&r.txErrors, &r.rxErrors, &r.rxCookieDiscards, &r.rxOAM, &r.rxFragments,
+		&r.sublayerBits, &r.suspect, &r.suspicion} {
+		c.Store(0)
 	}
 }
 
@@ -101,3 +94,6 @@ type portCounters struct {
 	merged      counter // fragments that went into these, or will, but for the first ones
 	drops       [NumDrops]counter
 }
+
+// rare is where the session's rare counts are.
+func (f *Forwarder) rare(d *session) *rareCounters { return f.table.rare.at(d.slot) }

@@ -21,38 +21,38 @@ func (f *Forwarder) invalidVersion(b []byte, l *lookup) {
 
 // resolve compares the record found with the packet, and goes on looking behind a wrong one. 0 is
 // none.
-func (t *Table) resolve(b []byte, l *lookup, x *index) uint32 {
+func (f *Forwarder) resolve(b []byte, l *lookup, x *index) uint32 {
 	fl := flowOf(b, l)
-	record, place := l.record, l.place
-	for record != 0 && !t.finds(record, l.sid, &fl) {
-		record, place = x.next(l.tag, place)
+	record := l.record
+	for record != 0 && !f.finds(record, l.sid, &fl) {
+		record = x.behind(l.tag, record)
 	}
 	if record != 0 {
 		return record
 	}
 	if fl, ok := fl.fromAny(); ok {
-		return t.search(x, l.sid, &fl)
+		return f.search(x, l.sid, &fl)
 	}
 	if fl.class == classIP6 {
-		return t.search(x, keyedID, &fl)
+		return f.search(x, keyedID, &fl)
 	}
 	return 0
 }
 
 // search returns the record of the session with an id in a flow, or 0.
-func (t *Table) search(x *index, sid uint32, f *flow) uint32 {
-	tag := t.seeds.tag(f, sid)
+func (f *Forwarder) search(x *index, sid uint32, fl *flow) uint32 {
+	tag := f.table.seeds.tag(fl, sid)
 	record, place := x.first(tag)
-	for record != 0 && !t.finds(record, sid, f) {
+	for record != 0 && !f.finds(record, sid, fl) {
 		record, place = x.next(tag, place)
 	}
 	return record
 }
 
 // finds tells whether the record is that of the session.
-func (t *Table) finds(record, sid uint32, f *flow) bool {
-	d := t.sessions.at(record)
-	return d.sid == sid && t.tunnels.at(d.tunnel).matches(f)
+func (f *Forwarder) finds(record, sid uint32, fl *flow) bool {
+	d := f.sessions.at(record)
+	return d.sid == sid && f.table.tunnels.at(d.rxTunnel).matches(fl)
 }
 
 // is6 tells whether a packet's addresses are the tunnel's, behind the first word of them.
@@ -69,30 +69,30 @@ func (t *tunnel) is6(b []byte, l *lookup) bool {
 func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 	t := f.table
 	x := t.decap.Load()
-	f.fetch(lot, x)
+	f.fetch(lot, x, WayDecap)
 	tunnel, tun := uint32(0), t.tunnels.at(0)
 	forwarded, in := uint64(0), fs[lot[0].frame%burst].In
 	for i := range lot {
 		l := &lot[i]
 		fr := &fs[l.frame%burst]
 		b := bytesOf(mem, fr)
-		d := t.sessions.at(l.record)
-		if d.tunnel != tunnel {
-			tunnel = d.tunnel
+		d := f.sessions.at(l.record)
+		if d.rxTunnel != tunnel {
+			tunnel = d.rxTunnel
 			tun = t.tunnels.at(tunnel)
 		}
 		if d.sid != l.sid || tun.key[0] != l.key0 || tun.ports != l.ports || tun.class != l.class || l.class.ip6() && !tun.is6(b, l) {
-			if l.record = t.resolve(b, l, x); l.record == 0 {
+			if l.record = f.resolve(b, l, x); l.record == 0 {
 				f.strange(b, fr, l)
 				continue
 			}
-			d = t.sessions.at(l.record)
-			tunnel = d.tunnel
+			d = f.sessions.at(l.record)
+			tunnel = d.rxTunnel
 			tun = t.tunnels.at(tunnel)
 		}
 		size := uint32(l.end) - uint32(l.at) // of the L2TP message
 		n := size - uint32(d.rxLen)
-		if i == len(lot)-1 || size < uint32(d.rxLen)+l2tp.EthernetLen || d.decapOp > decapCheckQuick || d.port == NoPort {
+		if i == len(lot)-1 || size < uint32(d.rxLen)+l2tp.EthernetLen || d.decapOp > decapCheckQuick || d.rxPort == NoPort {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
@@ -102,10 +102,10 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 			cookie &= 1<<(8*d.rxCookieLen%64) - 1
 		}
 		inner := uint32(l.at) + uint32(d.rxLen)
-		state := t.ports[d.port%MaxPorts].state.Load()
+		state := t.ports[d.rxPort%MaxPorts].state.Load()
 		limit := uint32(state >> 32)
 		if cookie != d.rxCookie[0] || n > limit ||
-			d.kinds&kindDefaultSublayer != 0 && b[inner-4]&^0x40 != 0 ||
+			d.rxSublayer && b[inner-4]&^0x40 != 0 ||
 			l.class.udp() && b[l.at-6]|b[l.at-5] != 0 || l.class == classUDP6 && !tun.zeroRx {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
@@ -114,22 +114,21 @@ func (f *Forwarder) decapLot(mem []byte, fs []Frame, lot []lookup, now int64) {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
-		if state&portOverlaps != 0 && t.foreign(d, state, b[inner:l.end]) {
+		if state&portOverlaps != 0 && f.foreign(d, state, b[inner:l.end]) {
 			f.decapSlowly(mem, b, fr, l, d, tun, now)
 			continue
 		}
-		c := f.counters.at(d.slot)
-		c.rxPackets.add(1)
+		d.rxPackets.add(1)
 		if l.class.udp() {
 			size += l2tp.FlagsLen
 		}
-		c.rxBytes.add(uint64(size))
+		d.rxBytes.add(uint64(size))
 		if d.rxCookieLen != 0 {
-			c.rxCookie[0].add(1)
+			d.rxFirst.add(1)
 		}
 		fr.Addr += uint64(inner)
 		fr.Len = n
-		fr.Out = d.port
+		fr.Out = d.rxPort
 		f.lastDecap = l.record
 		if fr.In != in {
 			f.portCounters[in%MaxPorts].forwarded.add(forwarded)
@@ -147,11 +146,11 @@ func (d *session) tagsQuick(frame []byte) bool {
 	}
 	b := (*[l2tp.EthernetLen + 2*l2tp.TagLen]byte)(frame)
 	vid := binary.BigEndian.Uint16(b[14:]) & l2tp.VIDMask
-	if !l2tp.IsTPID(binary.BigEndian.Uint16(b[12:])) || vid < d.lo || vid > d.hi {
+	if !l2tp.IsTPID(binary.BigEndian.Uint16(b[12:])) || vid < d.rxVLAN[0] || vid > d.rxVLAN[1] {
 		return false
 	}
 	return d.decapOp == decapCheckOuter ||
-		l2tp.IsTPID(binary.BigEndian.Uint16(b[16:])) && binary.BigEndian.Uint16(b[18:])&l2tp.VIDMask == d.c
+		l2tp.IsTPID(binary.BigEndian.Uint16(b[16:])) && binary.BigEndian.Uint16(b[18:])&l2tp.VIDMask == d.rxVLAN[2]
 }
 
 // decapSlowly is for packets that have something uncommon, and for the last of a lot, of which
@@ -161,7 +160,6 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 		f.decapExtra(mem, b, fr, l, d, t, now)
 		return
 	}
-	c := f.counters.at(d.slot)
 	inner := int(l.at) + int(d.rxLen)
 	var head [longView]byte
 	var tags uint64
@@ -175,12 +173,12 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 	}
 	// Before tags are changed: that writes over cookie and sublayer.
 	s := suspect(messageOf(b, l), d, true)
-	why := f.decap(mem, b, fr, l, d, t, c)
+	why := f.decap(mem, b, fr, l, d, t)
 	if why != dropNone {
-		f.refuse(b, fr, l, d, t, c, why, now)
+		f.refuse(b, fr, l, d, t, why, now)
 		return
 	}
-	c.note(s, now)
+	f.rare(d).note(s, now)
 	if learn {
 		f.learnDecap(&head, tags, fr, l, d)
 	}
@@ -190,7 +188,7 @@ func (f *Forwarder) decapSlowly(mem, b []byte, fr *Frame, l *lookup, d *session,
 func messageOf(b []byte, l *lookup) []byte { return b[int(l.at)+l2tp.SessionIDLen : l.end] }
 
 // authentic verifies what is to be right before anything else is believed.
-func (f *Forwarder) authentic(b []byte, l *lookup, d *session, t *tunnel, c *sessionCounters) Drop {
+func (f *Forwarder) authentic(b []byte, l *lookup, d *session, t *tunnel) Drop {
 	if t.class.udp() {
 		present, ok := udpSumOK(b, l)
 		if !ok {
@@ -211,9 +209,9 @@ func (f *Forwarder) authentic(b []byte, l *lookup, d *session, t *tunnel, c *ses
 		}
 		switch w {
 		case d.rxCookie[0]:
-			c.rxCookie[0].add(1)
+			d.rxFirst.add(1)
 		case d.rxCookie[1]:
-			c.rxCookie[1].add(1)
+			d.rxSecond.add(1)
 		default:
 			return DropCookieMismatch
 		}
@@ -222,7 +220,7 @@ func (f *Forwarder) authentic(b []byte, l *lookup, d *session, t *tunnel, c *ses
 }
 
 // sublayer looks at the flags of the default sublayer, if there is one.
-func (f *Forwarder) sublayer(b []byte, l *lookup, d *session, c *sessionCounters) Drop {
+func (f *Forwarder) sublayer(b []byte, l *lookup, d *session) Drop {
 	if !d.defaultSublayer() {
 		return dropNone
 	}
@@ -234,15 +232,15 @@ func (f *Forwarder) sublayer(b []byte, l *lookup, d *session, c *sessionCounters
 		return DropFragment
 	}
 	if w&l2tp.SublayerRest != 0 {
-		c.sublayerBits.add(1)
+		f.rare(d).sublayerBits.add(1)
 	}
 	return dropNone
 }
 
 // countRx counts a packet that passed, delivered or not.
-func (f *Forwarder) countRx(l *lookup, c *sessionCounters) {
-	c.rxPackets.add(1)
-	c.rxBytes.add(uint64(l.messageLen()))
+func (f *Forwarder) countRx(l *lookup, d *session) {
+	d.rxPackets.add(1)
+	d.rxBytes.add(uint64(l.messageLen()))
 }
 
 // messageLen is the length of an L2TP message as counters count it.
@@ -251,14 +249,14 @@ func (l *lookup) messageLen() uint32 {
 }
 
 // decap moves the frame's start to the frame inside.
-func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tunnel, c *sessionCounters) Drop {
-	if why := f.authentic(b, l, d, t, c); why != dropNone {
+func (f *Forwarder) decap(mem, b []byte, fr *Frame, l *lookup, d *session, t *tunnel) Drop {
+	if why := f.authentic(b, l, d, t); why != dropNone {
 		return why
 	}
-	if why := f.sublayer(b, l, d, c); why != dropNone {
+	if why := f.sublayer(b, l, d); why != dropNone {
 		return why
 	}
-	f.countRx(l, c)
+	f.countRx(l, d)
 	fr.Addr += uint64(l.at) + uint64(d.rxLen)
 	fr.Len = uint32(l.end) - uint32(l.at) - uint32(d.rxLen)
 	return f.deliver(mem, fr, d)
@@ -274,7 +272,7 @@ func (f *Forwarder) deliver(mem []byte, fr *Frame, d *session) (why Drop) {
 		return DropNoAC
 	}
 	state := f.table.ports[d.port%MaxPorts].state.Load()
-	if state&portOverlaps != 0 && f.table.foreign(d, state, mem[addr:addr+uint64(n)]) {
+	if state&portOverlaps != 0 && f.foreign(d, state, mem[addr:addr+uint64(n)]) {
 		return DropVLANMismatch
 	}
 	if d.tagOp() != decapAsIs {
@@ -294,8 +292,9 @@ func (f *Forwarder) deliver(mem []byte, fr *Frame, d *session) (why Drop) {
 }
 
 // refuse counts why a frame of a session was dropped.
-func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel, c *sessionCounters, why Drop, now int64) {
+func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel, why Drop, now int64) {
 	f.drop(fr, why)
+	c := f.rare(d)
 	switch why {
 	case DropUDPChecksum, DropUDPZeroChecksum:
 		return // not to be believed in anything, the session id included
@@ -310,7 +309,7 @@ func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel
 	case DropFragment:
 		c.rxFragments.add(1)
 	case DropUnnumbered, DropOld:
-		c.rxSeqDiscards.add(1)
+		f.extraCounters.at(d.slot).rxSeqDiscards.add(1)
 	}
 	c.rxErrors.add(1)
 	if why != DropOversizeAC {
@@ -320,12 +319,12 @@ func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel
 }
 
 // note counts what suspect found.
-func (c *sessionCounters) note(s Suspicion, now int64) {
+func (c *rareCounters) note(s Suspicion, now int64) {
 	if s == 0 {
 		return
 	}
 	c.suspect.add(1)
-	c.suspicion.store(uint64(now)&^0xffff | uint64(s))
+	c.suspicion.Store(uint64(now)&^0xffff | uint64(s))
 }
 
 // strange drops a packet of no session.

@@ -26,7 +26,6 @@ type decapStreak struct {
 	inner              uint32 // where the inner frame is
 	span               uint32 // an inner frame may be this much longer than streakMin
 	d                  *session
-	c                  *sessionCounters
 }
 
 // Words are compared at fixed places of the outer headers, and at the end of the L2TP header: not
@@ -151,14 +150,14 @@ func (f *Forwarder) decapRow(mem []byte, fs []Frame) int {
 		return 0
 	}
 	k := uint64(i)
-	m.c.rxPackets.add(k)
+	m.d.rxPackets.add(k)
 	bytes := total - k*uint64(m.at)
 	if m.class.udp() {
 		bytes += k * l2tp.FlagsLen
 	}
-	m.c.rxBytes.add(bytes)
+	m.d.rxBytes.add(bytes)
 	if m.d.rxCookieLen > 0 {
-		m.c.rxCookie[m.cookie].add(k)
+		m.d.accepted(m.cookie, k)
 	}
 	f.portCounters[m.in%MaxPorts].forwarded.add(k)
 	return i
@@ -203,7 +202,7 @@ func (f *Forwarder) learnDecap(head *[longView]byte, tags uint64, fr *Frame, l *
 		in: noPort, out: fr.Out,
 		class: l.class, long: inner > shortView,
 		at: uint32(l.at), inner: uint32(inner),
-		d: d, c: f.counters.at(d.slot),
+		d: d,
 	}
 	state := f.table.ports[fr.Out%MaxPorts].state.Load()
 	m.learnTags(d, tags, state)

@@ -9,10 +9,11 @@ import (
 // attachment finds what is known of a frame's session from the port's record: the session, or the
 // key to look for. False means that no session of the port can have it. The frame has at least an
 // Ethernet header.
-func (t *Table) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
+func (f *Forwarder) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
+	t := f.table
 	l.record, l.outer, l.inner, l.tag = 0, 0, 0, 0
 	if state&portPPPoE != 0 {
-		if l.record = t.pppoeSession(p, b); l.record != 0 {
+		if l.record = f.pppoeSession(p, b); l.record != 0 {
 			return true
 		}
 	}
@@ -44,21 +45,21 @@ func (t *Table) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
 
 // resolveAC goes on looking when the record found was not the key's: behind it, then without the
 // inner tag, then for what takes all. 0 is none.
-func (t *Table) resolveAC(p uint16, l *lookup, x *index) uint32 {
-	record, place := l.record, l.place
+func (f *Forwarder) resolveAC(p uint16, l *lookup, x *index) uint32 {
+	record := l.record
 	for k := (acKey{p, l.outer, l.inner, 0}); ; {
 		for record != 0 {
-			if t.sessions.at(record).hasAC(k) {
+			if f.sessions.at(record).hasAC(k) {
 				return record
 			}
-			record, place = x.next(l.tag, place)
+			record = x.behind(l.tag, record)
 		}
 		if k.inner == anyVID {
-			return uint32(t.ports[p%MaxPorts].catch.Load())
+			return uint32(f.table.ports[p%MaxPorts].catch.Load())
 		}
 		k.inner = anyVID
-		l.tag = t.seeds.acTag(k)
-		record, place = x.first(l.tag)
+		l.tag = f.table.seeds.acTag(k)
+		record, _ = x.first(l.tag)
 	}
 }
 
@@ -67,7 +68,7 @@ func (t *Table) resolveAC(p uint16, l *lookup, x *index) uint32 {
 func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, now int64) int {
 	t := f.table
 	x := t.ac.Load()
-	f.fetch(lot, x)
+	f.fetch(lot, x, WayEncap)
 	o := &f.outer
 	var short [outerShort]byte
 	var long [outerLong]byte
@@ -77,10 +78,10 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, n
 		l := &lot[i]
 		fr := &fs[l.frame%burst]
 		record := l.record
-		d := t.sessions.at(record)
+		d := f.sessions.at(record)
 		if l.outer != 0 && (d.port != fr.In || d.c != l.inner || d.lo > l.outer || d.hi < l.outer) {
-			record = t.resolveAC(fr.In, l, x)
-			d = t.sessions.at(record)
+			record = f.resolveAC(fr.In, l, x)
+			d = f.sessions.at(record)
 		}
 		if record == 0 {
 			state := t.ports[fr.In%MaxPorts].state.Load()
@@ -134,9 +135,8 @@ func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, n
 			forwarded, in = 0, fr.In
 		}
 		forwarded++
-		c := f.counters.at(d.slot)
-		c.txPackets.add(1)
-		c.txBytes.add(uint64(n + part + o.flags))
+		d.txPackets.add(1)
+		d.txBytes.add(uint64(n + part + o.flags))
 		f.lastEncap = record
 	}
 	f.portCounters[in%MaxPorts].forwarded.add(forwarded)
@@ -241,30 +241,36 @@ func word(dst, src []byte) { binary.LittleEndian.PutUint64(dst, binary.LittleEnd
 
 // encap writes the outer headers before the frame and points it to them.
 func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
-	c := f.counters.at(d.slot)
 	addr, n := fr.Addr, fr.Len
 	if addr%minChunk < encapRoom {
-		c.txErrors.add(1)
+		f.rare(d).txErrors.add(1)
 		f.drop(fr, DropHeadroom)
 		return
 	}
 	t := f.table.tunnels.at(d.tunnel)
 	h := f.table.hops.at(f.table.hopNow.at(t.hop.Load()).Load())
 	if h.port == NoPort {
-		c.txErrors.add(1)
+		f.rare(d).txErrors.add(1)
 		f.drop(fr, DropNoNextHop)
 		return
 	}
 	if d.encapOp&^opExtra != 0 {
 		addr, n = retagEncap(mem, addr, n, d)
 	}
-	numbers := e.seq != nil && e.seq.sends()
-	var numbered session
-	if numbers && d.v2() {
-		numbered = *d
+	if e.seq != nil && e.seq.sends() && d.v2() {
+		numbered := d.description()
 		numbered.numberV2(uint16(e.seq.tx.next.Load()))
-		d = &numbered
+		f.encapSized(mem, fr, addr, n, &numbered, e, t, h)
+		d.txPackets.add(uint64(numbered.txPackets))
+		d.txBytes.add(uint64(numbered.txBytes))
+		return
 	}
+	f.encapSized(mem, fr, addr, n, d, e, t, h)
+}
+
+// encapSized encapsulates the n bytes at addr if the packet is no larger than the MTU, or as the session
+// has it.
+func (f *Forwarder) encapSized(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, t *tunnel, h *nextHop) {
 	if l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n; l3len > h.mtu {
 		f.encapOversize(mem, fr, addr, n, d, e, t, h)
 		return
@@ -288,7 +294,7 @@ func (f *Forwarder) encapOversize(mem []byte, fr *Frame, addr uint64, n uint32, 
 			return
 		}
 	}
-	f.counters.at(d.slot).txErrors.add(1)
+	f.rare(d).txErrors.add(1)
 	f.drop(fr, DropOversize)
 }
 
@@ -297,9 +303,8 @@ func (f *Forwarder) sent(fr *Frame, n uint32, d *session, e *extra, t *tunnel, h
 	if e.seq != nil && e.seq.sends() {
 		e.seq.tx.advance(e.seq.mask)
 	}
-	c := f.counters.at(d.slot)
-	c.txPackets.add(1)
-	c.txBytes.add(uint64(d.partLen) + uint64(t.class.flagsLen()) + uint64(n))
+	d.txPackets.add(1)
+	d.txBytes.add(uint64(d.partLen) + uint64(t.class.flagsLen()) + uint64(n))
 	f.forward(fr, h.port)
 }
 

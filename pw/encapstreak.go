@@ -25,7 +25,7 @@ type encapStreak struct {
 	udpOver    uint32 // and from the UDP header on
 	part       uint32 // bytes of session id, cookie and sublayer
 	hdrLen     uint32 // bytes before the inner frame
-	c          *sessionCounters
+	d          *session
 }
 
 const (
@@ -115,8 +115,8 @@ func (f *Forwarder) encapRow(mem []byte, fs []Frame) int {
 	if m.class.udp() {
 		bytes += k * l2tp.FlagsLen
 	}
-	m.c.txPackets.add(k)
-	m.c.txBytes.add(bytes)
+	m.d.txPackets.add(k)
+	m.d.txBytes.add(bytes)
 	f.portCounters[m.in%MaxPorts].forwarded.add(k)
 	return i
 }
@@ -143,7 +143,7 @@ func (f *Forwarder) learnEncap(fr *Frame, d *session, tags uint64) {
 		in: noPort, out: h.port,
 		class: t.class, sumTx: t.sumTx && t.class.udp(), udpSum: t.udpSum, ipSum: uint32(t.ipSum),
 		over: over, part: uint32(d.partLen), hdrLen: hdrLen,
-		c: f.counters.at(d.slot),
+		d: d,
 	}
 	m.hdr.write(d, t, h)
 	m.udpOver = m.part + l2tp.FlagsLen + l2tp.UDPLen

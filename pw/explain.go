@@ -51,7 +51,7 @@ func (t *Table) Explain(frame []byte, in uint16, n Namer) (x Explanation) {
 		e.drop("frame", DropRunt)
 		return x
 	}
-	f := &Forwarder{table: t}
+	f := e.forwarder()
 	x.Outer = f.OuterPort(in)
 	record, way := f.find(frame, in)
 	x.Way = way
@@ -59,7 +59,7 @@ func (t *Table) Explain(frame []byte, in uint16, n Namer) (x Explanation) {
 		e.nobody(frame)
 		return x
 	}
-	d := t.sessions.at(record)
+	d := t.session(record)
 	x.Session, x.Outer = SessionID(d.slot), way == WayDecap
 	extra := t.extraNow(d)
 	x.Other = SessionID(extra.joined)
@@ -70,7 +70,7 @@ func (t *Table) Explain(frame []byte, in uint16, n Namer) (x Explanation) {
 	}
 	if x.Other != 0 {
 		e.say("switch", "to session %s", n.SessionName(x.Other))
-		d = t.sessions.at(t.slots.at(uint32(x.Other)).record)
+		d = t.session(t.slots.at(uint32(x.Other)).record)
 	}
 	if way == WayEncap || x.Other != 0 {
 		e.encap(d)
@@ -85,6 +85,11 @@ type explainer struct {
 	n  Namer
 	x  *Explanation
 	in uint16
+}
+
+// forwarder is one that may look at what the first worker sees; it forwards nothing.
+func (e *explainer) forwarder() *Forwarder {
+	return &Forwarder{table: e.t, sessions: e.t.workers[0].sessions}
 }
 
 func (e *explainer) say(what, format string, args ...any) {
@@ -214,7 +219,7 @@ func (e *explainer) decap(b []byte, d *session) {
 	if d.port == NoPort || len(inner) < l2tp.EthernetLen {
 		return
 	}
-	if state := e.t.ports[d.port%MaxPorts].state.Load(); state&portOverlaps != 0 && e.t.foreign(d, state, inner) {
+	if state := e.t.ports[d.port%MaxPorts].state.Load(); state&portOverlaps != 0 && e.forwarder().foreign(d, state, inner) {
 		e.drop("tags", DropVLANMismatch)
 	}
 }
@@ -302,7 +307,7 @@ func (e *explainer) rehearse(frame []byte, record uint32) {
 
 // copyTo adds a session, and its tunnel with its next hop, to another table.
 func (e *explainer) copyTo(t *Table, record uint32) (SessionID, error) {
-	d := e.t.sessions.at(record)
+	d := e.t.session(record)
 	r := e.t.tunnels.at(d.tunnel)
 	tunnel, err := t.AddTunnel(r.spec())
 	if err != nil {

@@ -135,7 +135,7 @@ func (t *Table) extraNow(d *session) extra {
 }
 
 func (t *Table) clearExtra(slot uint32) {
-	if t.extras[slot>>chunkBits%maxChunks].Load() != nil {
+	if t.extras.has(slot) {
 		t.extras.at(slot).Store(nil)
 	}
 }
@@ -189,7 +189,7 @@ func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 	if e.circuit != nil {
 		if why := e.circuit.fromPPPoE(&f.table.ports[fr.In%MaxPorts], bytesOf(mem, fr), fr); why != dropNone {
 			if why != DropPPPoEAddress { // which of several sessions of that id was meant nobody knows
-				f.counters.at(d.slot).txErrors.add(1)
+				f.rare(d).txErrors.add(1)
 			}
 			f.drop(fr, why)
 			return
@@ -198,7 +198,7 @@ func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 	if e.limits != nil {
 		b := bytesOf(mem, fr)
 		if why := e.limits.admitTx(b, d.innerLen(b), e.ppp == 0, &f.table.seeds, now); why != dropNone {
-			f.counters.at(d.slot).txErrors.add(1)
+			f.rare(d).txErrors.add(1)
 			f.extraCounters.at(d.slot).txRate.add(1)
 			f.drop(fr, why)
 			return
@@ -218,12 +218,11 @@ func (f *Forwarder) encapExtra(mem []byte, fr *Frame, d *session, now int64) {
 // decapExtra decapsulates a packet of a session with an extra.
 func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, t *tunnel, now int64) {
 	e := f.table.extraOf(d.slot)
-	c := f.counters.at(d.slot)
 	// Before tags are changed: that writes over cookie and sublayer.
 	s := suspect(messageOf(b, l), d, true)
-	why := f.authentic(b, l, d, t, c)
+	why := f.authentic(b, l, d, t)
 	if why == dropNone {
-		why = f.sublayer(b, l, d, c)
+		why = f.sublayer(b, l, d)
 	}
 	l.part = partWhole
 	if why == DropFragment && e.pieces != nil {
@@ -240,16 +239,16 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	}
 	how := inTurn
 	if why == dropNone && e.seq != nil {
-		how, why = f.turn(b, l, d, e.seq, c)
+		how, why = f.turn(b, l, d, e.seq)
 	}
 	if why != dropNone {
-		f.refuse(b, fr, l, d, t, c, why, now)
+		f.refuse(b, fr, l, d, t, why, now)
 		return
 	}
 	bytes := l.messageLen()
 	fr.Addr += uint64(l.at) + uint64(header)
 	fr.Len = uint32(l.end) - uint32(l.at) - uint32(header)
-	c.note(s, now)
+	f.rare(d).note(s, now)
 	if e.marking.ECN {
 		switch outer := tosOf(b[l.l3:]); {
 		case l.part <= partFirst:
@@ -260,12 +259,12 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 	}
 	switch {
 	case why != dropNone:
-		f.lose(fr, d, c, bytes, why)
+		f.lose(fr, d, bytes, why)
 	case how == ahead:
 		f.hold(mem, fr, l, d, e, bytes, now)
 		return
 	default:
-		f.pass(mem, fr, l.part, d, e, c, bytes, now)
+		f.pass(mem, fr, l.part, d, e, bytes, now)
 	}
 	if e.seq != nil && e.seq.queue != nil {
 		f.release(mem, d, e, 0, now)
@@ -273,11 +272,11 @@ func (f *Forwarder) decapExtra(mem, b []byte, fr *Frame, l *lookup, d *session, 
 }
 
 // pass counts a packet whose turn it is, and takes its frame onward.
-func (f *Forwarder) pass(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) {
+func (f *Forwarder) pass(mem []byte, fr *Frame, what part, d *session, e *extra, bytes uint32, now int64) {
 	met := false // a piece met congestion
 	if e.pieces != nil {
 		whole := false
-		if whole, met = f.gather(mem, fr, what, d, e, c, bytes, now); !whole {
+		if whole, met = f.gather(mem, fr, what, d, e, bytes, now); !whole {
 			return
 		}
 	}
@@ -289,19 +288,19 @@ func (f *Forwarder) pass(mem []byte, fr *Frame, what part, d *session, e *extra,
 		why = f.onward(mem, fr, d, e, now)
 	}
 	if why != dropNone {
-		f.lose(fr, d, c, bytes, why)
+		f.lose(fr, d, bytes, why)
 		return
 	}
-	c.rxPackets.add(1)
-	c.rxBytes.add(uint64(bytes))
+	d.rxPackets.add(1)
+	d.rxBytes.add(uint64(bytes))
 	f.move(fr)
 }
 
 // lose counts a packet that passed, and drops its frame.
-func (f *Forwarder) lose(fr *Frame, d *session, c *sessionCounters, bytes uint32, why Drop) {
-	c.rxPackets.add(1)
-	c.rxBytes.add(uint64(bytes))
-	c.rxErrors.add(1)
+func (f *Forwarder) lose(fr *Frame, d *session, bytes uint32, why Drop) {
+	d.rxPackets.add(1)
+	d.rxBytes.add(uint64(bytes))
+	f.rare(d).rxErrors.add(1)
 	switch x := f.extraCounters.at(d.slot); why {
 	case DropECN:
 		x.rxECN.add(1)

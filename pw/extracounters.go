@@ -4,12 +4,13 @@ package pw
 // a cache line, in chunks that are there where one is.
 type extraCounters struct {
 	rxECN, txRate, rxRate, rxStorm counter
-	_                              [4]counter
+	rxSeqDiscards, rxOOSPackets    counter
+	_                              [2]counter
 }
 
 // addExtra sums one worker's counts of a slot into c.
 func (f *Forwarder) addExtra(slot uint32, c *Counters) {
-	if f.extraCounters[slot>>chunkBits%maxChunks].Load() == nil {
+	if !f.extraCounters.has(slot) {
 		return
 	}
 	s := f.extraCounters.at(slot)
@@ -17,15 +18,17 @@ func (f *Forwarder) addExtra(slot uint32, c *Counters) {
 	c.TxRateDiscards += s.txRate.load()
 	c.RxRateDiscards += s.rxRate.load()
 	c.RxStormDiscards += s.rxStorm.load()
+	c.RxSeqDiscards += s.rxSeqDiscards.load()
+	c.RxOOSPackets += s.rxOOSPackets.load()
 }
 
 // zeroExtra may be called only while no worker can reach the slot.
 func (f *Forwarder) zeroExtra(slot uint32) {
-	if f.extraCounters[slot>>chunkBits%maxChunks].Load() == nil {
+	if !f.extraCounters.has(slot) {
 		return
 	}
 	s := f.extraCounters.at(slot)
-	for _, c := range []*counter{&s.rxECN, &s.txRate, &s.rxRate, &s.rxStorm} {
+	for _, c := range []*counter{&s.rxECN, &s.txRate, &s.rxRate, &s.rxStorm, &s.rxSeqDiscards, &s.rxOOSPackets} {
 		c.store(0)
 	}
 }

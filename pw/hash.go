@@ -12,6 +12,9 @@ import (
 // in one sequential pass, without looking at the records. Tags of different keys may be equal;
 // whoever reads an index compares the key with the record, and goes on after a wrong one.
 //
+// A search begins at a group of four entries, which lie in one cache line, and goes on from there entry
+// by entry, into the next groups if need be.
+//
 // Removal leaves a mark, so an entry never moves and a reader never misses one. The marks go when
 // an insertion uses them again or the index is rebuilt.
 type index struct {
@@ -23,15 +26,32 @@ type index struct {
 // removed is an entry that no reader takes: record 0 is never in use.
 const removed = 1 << 32
 
-const minIndex = 64
+const (
+	minIndex = 64
+	group    = 4 // entries
+)
 
-func newIndex(n int) *index { return &index{entries: make([]uint64, max(n, minIndex))} }
+func newIndex(n int) *index {
+	return &index{entries: make([]uint64, (max(n, minIndex)+group-1)/group*group)}
+}
 
 // start is where a tag's search begins.
-func (x *index) start(tag uint32) uint32 { return uint32(uint64(tag) * uint64(len(x.entries)) >> 32) }
+func (x *index) start(tag uint32) uint32 {
+	return uint32(uint64(tag)*uint64(len(x.entries)/group)>>32) * group
+}
 
 // first returns the first record index of the tag, and where it stands; record 0 is none.
 func (x *index) first(tag uint32) (record, place uint32) { return x.search(tag, x.start(tag)) }
+
+// behind goes on behind the record that a search of the tag has found.
+func (x *index) behind(tag, record uint32) (next uint32) {
+	if i := x.place(tag, record); i >= 0 {
+		next, _ = x.next(tag, uint32(i))
+	} else {
+		next, _ = x.first(tag) // it has just been removed, and may be somewhere else
+	}
+	return next
+}
 
 // next goes on behind a place.
 func (x *index) next(tag, place uint32) (record, after uint32) { return x.search(tag, place+1) }

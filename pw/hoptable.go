@@ -43,7 +43,7 @@ func (t *Table) AddNextHop(spec NextHop) NextHopID {
 func (t *Table) SetNextHop(id NextHopID, spec NextHop) {
 	t.begin()
 	defer t.end()
-	if t.hopIDs.has(uint32(id)) && t.hopIDs.at(uint32(id)).inUse {
+	if t.hopIDs.given(uint32(id)) && t.hopIDs.at(uint32(id)).inUse {
 		t.setHop(id, &spec)
 	}
 }
@@ -52,7 +52,7 @@ func (t *Table) SetNextHop(id NextHopID, spec NextHop) {
 func (t *Table) NextHop(id NextHopID) (NextHop, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.hopIDs.has(uint32(id)) || !t.hopIDs.at(uint32(id)).inUse {
+	if !t.hopIDs.given(uint32(id)) || !t.hopIDs.at(uint32(id)).inUse {
 		return NextHop{}, false
 	}
 	return t.hops.at(t.hopNow.at(uint32(id)).Load()).spec(), true
@@ -62,7 +62,7 @@ func (t *Table) NextHop(id NextHopID) (NextHop, bool) {
 func (t *Table) RemoveNextHop(id NextHopID) {
 	t.begin()
 	defer t.end()
-	if !t.hopIDs.has(uint32(id)) || !t.hopIDs.at(uint32(id)).inUse {
+	if !t.hopIDs.given(uint32(id)) || !t.hopIDs.at(uint32(id)).inUse {
 		return
 	}
 	t.setHop(id, &NextHop{Port: NoPort})

@@ -18,7 +18,7 @@ func (t *Table) Join(a, b SessionID) error {
 		if err != nil {
 			return fmt.Errorf("join sessions %d and %d: %w", a, b, err)
 		}
-		d := t.sessions.at(slot.record)
+		d := t.session(slot.record)
 		if d.port != NoPort {
 			return fmt.Errorf("join sessions %d and %d: session %d is attached to port %d", a, b, pair[0], d.port)
 		}
@@ -56,16 +56,16 @@ func (t *Table) Joined(id SessionID) SessionID {
 	if err != nil {
 		return 0
 	}
-	return SessionID(t.extraNow(t.sessions.at(slot.record)).joined)
+	return SessionID(t.extraNow(t.session(slot.record)).joined)
 }
 
 func (t *Table) typeOf(id SessionID) l2tp.PWType {
-	return t.sessions.at(t.slots.at(uint32(id)).record).spec().Type
+	return t.session(t.slots.at(uint32(id)).record).spec().Type
 }
 
 // part takes both sides of a pair apart.
 func (t *Table) part(id SessionID) {
-	other := SessionID(t.extraNow(t.sessions.at(t.slots.at(uint32(id)).record)).joined)
+	other := SessionID(t.extraNow(t.session(t.slots.at(uint32(id)).record)).joined)
 	if other == 0 {
 		return
 	}
@@ -74,7 +74,7 @@ func (t *Table) part(id SessionID) {
 }
 
 func (t *Table) setJoined(id, other SessionID) {
-	d := *t.sessions.at(t.slots.at(uint32(id)).record)
+	d := t.session(t.slots.at(uint32(id)).record).description()
 	e := t.extraNow(&d)
 	e.joined = uint32(other)
 	t.replace(id, &d, e)
@@ -89,6 +89,6 @@ func (f *Forwarder) cross(mem []byte, fr *Frame, e *extra, now int64) Drop {
 	if other.record == 0 {
 		return DropNoAC // it has just gone
 	}
-	f.encapExtra(mem, fr, f.table.sessions.at(other.record), now)
+	f.encapExtra(mem, fr, f.sessions.at(other.record), now)
 	return dropNone
 }

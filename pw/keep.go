@@ -38,7 +38,7 @@ func (f *Forwarder) kept(b []byte, in uint16) bool {
 	if record == 0 {
 		return f.keptFragment(b, in)
 	}
-	d := t.sessions.at(record)
+	d := f.sessions.at(record)
 	if (d.encapOp|d.decapOp)&opExtra == 0 {
 		return false
 	}
@@ -54,12 +54,12 @@ func (f *Forwarder) find(b []byte, in uint16) (record uint32, way Way) {
 	}
 	state := t.ports[in%MaxPorts].state.Load()
 	l := &f.toEncap[0] // free between two bursts, as toDecap is
-	if state&portAttached != 0 && t.attachment(in, state, b, l) {
+	if state&portAttached != 0 && f.attachment(in, state, b, l) {
 		record = l.record
 		if l.outer != 0 {
 			x := t.ac.Load()
-			l.record, l.place = x.first(l.tag)
-			record = t.resolveAC(in, l, x)
+			l.record, _ = x.first(l.tag)
+			record = f.resolveAC(in, l, x)
 		}
 		if record != 0 {
 			return record, WayEncap
@@ -78,8 +78,8 @@ func (f *Forwarder) find(b []byte, in uint16) (record uint32, way Way) {
 		l.tag = t.seeds.tag(&fl, l.sid)
 	}
 	x := t.decap.Load()
-	l.record, l.place = x.first(l.tag)
-	if record = t.resolve(b, l, x); record == 0 {
+	l.record, _ = x.first(l.tag)
+	if record = f.resolve(b, l, x); record == 0 {
 		return 0, WayNone
 	}
 	return record, WayDecap

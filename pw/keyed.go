@@ -36,7 +36,8 @@ func (s *SessionSpec) checkKeyed(t *tunnel) error {
 
 // spreadTag is what the worker of a packet follows from: that of a keyed tunnel's session is the same for
 // every session id, and that of one over UDP for every port of the peer.
-func (t *Table) spreadTag(b []byte, l *lookup) uint32 {
+func (f *Forwarder) spreadTag(b []byte, l *lookup) uint32 {
+	t := f.table
 	if l.class.udp() {
 		fl := flowOf(b, l)
 		fl.ports &^= peerPortMask
@@ -46,9 +47,9 @@ func (t *Table) spreadTag(b []byte, l *lookup) uint32 {
 		return l.tag
 	}
 	x := t.decap.Load()
-	l.record, l.place = x.first(l.tag)
-	record := t.resolve(b, l, x)
-	if record == 0 || t.sessions.at(record).sid != keyedID {
+	l.record, _ = x.first(l.tag)
+	record := f.resolve(b, l, x)
+	if record == 0 || f.sessions.at(record).sid != keyedID {
 		return l.tag
 	}
 	fl := flowOf(b, l)

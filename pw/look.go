@@ -38,7 +38,7 @@ func (f *Forwarder) Look(mem []byte, fr Frame) (s Seen) {
 		s.Outer = f.OuterPort(fr.In)
 		return s
 	}
-	d := t.sessions.at(record)
+	d := f.sessions.at(record)
 	s.Session, s.Way, s.Outer = SessionID(d.slot), way, way == WayDecap
 	if (d.encapOp|d.decapOp)&opExtra != 0 {
 		s.Other = SessionID(t.extraOf(d.slot).joined)

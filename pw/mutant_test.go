@@ -73,6 +73,8 @@ func TestShortWaysAgainstTheLongOne(t *testing.T) {
 			if spec.AC.Port != NoPort && w.rng.IntN(2) == 0 {
 				port, frame = spec.AC.Port, w.customer(id)
 			}
+			var c [2]Counters
+			rare, record := w.table.rare.at(uint32(id)), w.table.slots.at(uint32(id)).record
 			for range 12 {
 				var frames [][]byte
 				for range 3 {
@@ -95,10 +97,14 @@ func TestShortWaysAgainstTheLongOne(t *testing.T) {
 					for i, b := range frames[at : at+k] {
 						in = append(in, short.put(i, port, 256, b))
 					}
+					rare.zero()
 					out := backInOrder(t, in, f0.Process(short.mem, in, 1, nil))
+					rare.addTo(&c[0])
 					for i, b := range frames[at : at+k] {
 						f1.encapStreak.in, f1.decapStreak.in, f1.outer.tunnel, f1.lastEncap, f1.lastDecap = noPort, noPort, 0, 0, 0
+						rare.zero()
 						want := f1.Process(long.mem, []Frame{long.put(0, port, 256, b)}, 1, nil)[0]
+						rare.addTo(&c[1])
 						got := out[i]
 						if got.Out != want.Out {
 							t.Fatalf("seed %d session %d %+v: frame %d of %x out of port %d, the long way %d", seed, id, spec, i, frames, got.Out, want.Out)
@@ -110,9 +116,10 @@ func TestShortWaysAgainstTheLongOne(t *testing.T) {
 					at += k
 				}
 			}
-			var c [2]Counters
-			f0.counters.at(uint32(id)).addTo(&c[0])
-			f1.counters.at(uint32(id)).addTo(&c[1])
+			for worker, f := range []*Forwarder{f0, f1} {
+				f.sessions.at(record).addTo(&c[worker])
+				f.addExtra(uint32(id), &c[worker])
+			}
 			c[0].Suspect, c[1].Suspect = 0, 0
 			if c[0] != c[1] {
 				t.Fatalf("seed %d session %d %+v:\ncounts   %+v\nthe long %+v", seed, id, spec, c[0], c[1])

@@ -60,7 +60,7 @@ func (d *session) mixable() bool {
 // foreign tells whether the frame b that came for d, whose port has portOverlaps in its state, would
 // leave with the tags of another session. b has its tags as the peer sent them, and at least an
 // Ethernet header. What d refuses for its tags anyway is not asked.
-func (t *Table) foreign(d *session, state uint64, b []byte) bool {
+func (f *Forwarder) foreign(d *session, state uint64, b []byte) bool {
 	if !d.mixable() {
 		return false
 	}
@@ -70,7 +70,7 @@ func (t *Table) foreign(d *session, state uint64, b []byte) bool {
 	switch d.tagOp() {
 	case decapAsIs:
 		if vid == 0 {
-			return uint32(t.ports[d.port%MaxPorts].catch.Load()>>32) != 0
+			return uint32(f.table.ports[d.port%MaxPorts].catch.Load()>>32) != 0
 		}
 		k.outer = vid
 	case decapCheckOuter:
@@ -89,10 +89,10 @@ func (t *Table) foreign(d *session, state uint64, b []byte) bool {
 	case decapPush:
 		inner = l2tp.EthernetLen
 	}
-	if vid, tagged := vidAt(b, inner); tagged && state&portQinQ != 0 && t.owned(acKey{k.port, k.outer, vid, 0}) {
+	if vid, tagged := vidAt(b, inner); tagged && state&portQinQ != 0 && f.owned(acKey{k.port, k.outer, vid, 0}) {
 		return true
 	}
-	return d.tagOp() == decapAsIs && t.owned(k)
+	return d.tagOp() == decapAsIs && f.owned(k)
 }
 
 // vidAt reads the identifier of the tag whose TPID ends at b[at:]. False: there is none.
@@ -104,11 +104,12 @@ func vidAt(b []byte, at int) (vid uint16, tagged bool) {
 }
 
 // owned tells whether a session has the key.
-func (t *Table) owned(k acKey) bool {
+func (f *Forwarder) owned(k acKey) bool {
+	t := f.table
 	x := t.ac.Load()
 	tag := t.seeds.acTag(k)
 	record, place := x.first(tag)
-	for record != 0 && !t.sessions.at(record).hasAC(k) {
+	for record != 0 && !f.sessions.at(record).hasAC(k) {
 		record, place = x.next(tag, place)
 	}
 	return record != 0

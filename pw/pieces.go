@@ -92,18 +92,18 @@ func (f *Forwarder) cutUp(mem []byte, fr *Frame, addr uint64, n uint32, d *sessi
 
 // gather takes a packet whose turn it is. whole means that fr is a whole payload, and met that one of its
 // pieces met congestion; otherwise it is held, or goes back. bytes are those of its message.
-func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) (whole, met bool) {
+func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extra, bytes uint32, now int64) (whole, met bool) {
 	p := e.pieces
 	if w := int32(f.worker + 1); p.owner.Load() != w && !p.owner.CompareAndSwap(0, w) {
 		// Another worker has one: this one is about to have the session's packets, or had them.
 		if what == partWhole {
 			return true, false
 		}
-		c.rxFragments.add(1)
-		f.lose(fr, d, c, bytes, DropFragment)
+		f.rare(d).rxFragments.add(1)
+		f.lose(fr, d, bytes, DropFragment)
 		return false, false
 	}
-	if whole = f.piece(mem, fr, what, d, e, c, bytes, now); whole {
+	if whole = f.piece(mem, fr, what, d, e, bytes, now); whole {
 		met, p.ce = p.ce, false
 	}
 	if !p.held {
@@ -113,7 +113,7 @@ func (f *Forwarder) gather(mem []byte, fr *Frame, what part, d *session, e *extr
 }
 
 // piece is gather for the worker whose payload it is.
-func (f *Forwarder) piece(mem []byte, fr *Frame, what part, d *session, e *extra, c *sessionCounters, bytes uint32, now int64) bool {
+func (f *Forwarder) piece(mem []byte, fr *Frame, what part, d *session, e *extra, bytes uint32, now int64) bool {
 	p := e.pieces
 	met := what&partCE != 0
 	what &^= partCE
@@ -138,8 +138,8 @@ func (f *Forwarder) piece(mem []byte, fr *Frame, what part, d *session, e *extra
 			if p.held {
 				f.scatter(p)
 			}
-			c.rxFragments.add(1)
-			f.lose(fr, d, c, bytes, DropFragment)
+			f.rare(d).rxFragments.add(1)
+			f.lose(fr, d, bytes, DropFragment)
 			return false
 		}
 		copy(mem[p.frame.Addr+uint64(p.frame.Len):], bytesOf(mem, fr))
@@ -155,8 +155,8 @@ func (f *Forwarder) piece(mem []byte, fr *Frame, what part, d *session, e *extra
 			return true
 		}
 	}
-	c.rxPackets.add(1)
-	c.rxBytes.add(uint64(bytes))
+	d.rxPackets.add(1)
+	d.rxBytes.add(uint64(bytes))
 	return false
 }
 
@@ -169,7 +169,7 @@ func (f *Forwarder) giveUpPieces(p *pieces) {
 // scatter drops the pieces that are held of a payload.
 func (f *Forwarder) scatter(p *pieces) {
 	p.ce = false
-	c := f.counters.at(p.slot)
+	c := f.table.rare.at(p.slot)
 	c.rxErrors.add(1)
 	c.rxFragments.add(1)
 	f.drop(&p.frame, DropFragment)

@@ -113,7 +113,8 @@ func putMAC(b []byte, w uint64) {
 
 // pppoeSession returns the record of the session whose PPPoE session a frame of the port names, or
 // 0. Where it is another station's, encap finds that out.
-func (t *Table) pppoeSession(p uint16, b []byte) (record uint32) {
+func (f *Forwarder) pppoeSession(p uint16, b []byte) (record uint32) {
+	t := f.table
 	tags, n, typ := l2tp.Ethernet(b).Tags()
 	at := l2tp.EthernetLen + n*l2tp.TagLen
 	if typ != l2tp.TypePPPoESession || len(b) < at+l2tp.PPPoELen {
@@ -130,7 +131,7 @@ func (t *Table) pppoeSession(p uint16, b []byte) (record uint32) {
 	tag := t.seeds.acTag(k)
 	found, place := x.first(tag)
 	for found != 0 {
-		if d := t.sessions.at(found); d.hasAC(k) {
+		if d := f.sessions.at(found); d.hasAC(k) {
 			record = found
 			if c := t.extraOf(d.slot).circuit; c != nil && c.addressed(&t.ports[p%MaxPorts], b) {
 				return found
@@ -235,7 +236,7 @@ func (v pppoeVLANs) clash(d, was *session) error {
 func (t *Table) clashPPPoE(d *session, e *extra) error {
 	there := uint32(0) // its slot
 	other := func(record uint32) {
-		if slot := t.sessions.at(record).slot; record != 0 && slot != d.slot {
+		if slot := t.session(record).slot; record != 0 && slot != d.slot {
 			there = slot
 		}
 	}
@@ -244,7 +245,7 @@ func (t *Table) clashPPPoE(d *session, e *extra) error {
 		tag := t.seeds.acTag(k)
 		record, i := x.first(tag)
 		for ; record != 0; record, i = x.next(tag, i) {
-			if s := t.sessions.at(record); s.hasAC(k) && same(s.slot) {
+			if s := t.session(record); s.hasAC(k) && same(s.slot) {
 				other(record)
 			}
 		}

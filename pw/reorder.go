@@ -72,7 +72,7 @@ func (q *queue) shift() heldFrame {
 
 // turn reads a packet's sequence number, if it has one, and tells its rank. Of ranks it returns
 // inTurn and, where packets may wait, ahead.
-func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence, c *sessionCounters) (rank, Drop) {
+func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence) (rank, Drop) {
 	var word uint32
 	numbered := false
 	if d.v2() {
@@ -96,7 +96,7 @@ func (f *Forwarder) turn(b []byte, l *lookup, d *session, s *sequence, c *sessio
 	how := r.judge(l.number, s.mask, s.Resync)
 	switch {
 	case how == past:
-		c.rxOOSPackets.add(1)
+		f.extraCounters.at(d.slot).rxOOSPackets.add(1)
 		return past, DropOld
 	case how == inTurn || s.queue == nil || !s.queue.claim(f.worker):
 	case how == anew && s.queue.n > 0:
@@ -135,7 +135,7 @@ func (f *Forwarder) hold(mem []byte, fr *Frame, l *lookup, d *session, e *extra,
 		i--
 	}
 	if i < q.n {
-		f.counters.at(d.slot).rxOOSPackets.add(1)
+		f.extraCounters.at(d.slot).rxOOSPackets.add(1)
 	}
 	if q.n == 0 {
 		f.waiting = append(f.waiting, waiting{d.slot, q})
@@ -165,7 +165,7 @@ func (f *Forwarder) deliverHeld(mem []byte, h heldFrame, how rank, d *session, e
 	f.held--
 	e.seq.accept(f.worker, h.number, how)
 	fr := h.Frame
-	f.pass(mem, &fr, h.part, d, e, f.counters.at(d.slot), h.bytes, now)
+	f.pass(mem, &fr, h.part, d, e, h.bytes, now)
 	if fr.Out == NoPort {
 		f.emit(fr)
 	}
@@ -266,6 +266,6 @@ func (f *Forwarder) expire(mem []byte, w waiting, now int64) {
 		}
 	}
 	if must > 0 {
-		f.release(mem, f.table.sessions.at(e.record), e, must, now)
+		f.release(mem, f.sessions.at(e.record), e, must, now)
 	}
 }

@@ -178,7 +178,7 @@ func (t *Table) Numbering(id SessionID) (Numbering, bool) {
 	if err != nil {
 		return Numbering{}, false
 	}
-	s := t.extraNow(t.sessions.at(slot.record)).seq
+	s := t.extraNow(t.session(slot.record)).seq
 	if s == nil {
 		return Numbering{}, false
 	}

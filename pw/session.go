@@ -6,31 +6,89 @@ import (
 	"xwire/l2tp"
 )
 
-// session is the description of one session for both directions: 64 bytes, one cache line,
-// without pointers. It is immutable from its publication until every worker has left the batch
-// in which it could have found it; a change writes another one and swaps the table entries.
+// session is the description of one session, and one worker's counts of what it forwarded of it: 128
+// bytes without pointers, of which a frame that nothing is odd about touches one cache line, that of
+// its direction. Every worker has a copy, so that it writes to no line that another one reads.
 //
-// Multi-byte values compared with frame bytes (rxCookie) are kept as a little-endian load of those
-// bytes gives them. Values that are written are kept as bytes.
+// The description is immutable from its publication until every worker has left the batch in which
+// it could have found it; a change writes another one, which counts from zero, and swaps the table
+// entries.
 type session struct {
-	sid      uint32    // L2TPv2: tunnel id and session id
-	tunnel   uint32    // index of the tunnel record
-	slot     uint32    // SessionID: index of counters
-	port     uint16    // AC, or NoPort
-	partLen  uint8     // bytes used of part
-	rxLen    uint8     // bytes from the session id to the inner frame: 4 + cookie + sublayer
-	rxCookie [2]uint64 // the second repeats the first where there is but one
-	part     [16]byte  // right-aligned: peer's session id, tx cookie, sublayer
+	encapSide
+	txPackets, txBytes counter
+	rxSecond           counter // frames accepted by the second cookie
 
-	lo, hi, c   uint16 // of the VLAN match; any identifier for lo is 0, for c is anyVID
-	pwVID       uint16 // with kindPPP the PPPoE session id
-	stpid       uint16
+	decapSide
+	rxPackets, rxBytes counter
+	rxFirst            counter // frames accepted by the first cookie
+}
+
+// encapSide is what encap reads.
+type encapSide struct {
+	tunnel    uint32   // index of the tunnel record
+	slot      uint32   // SessionID
+	lo, hi, c uint16   // of the VLAN match; any identifier for lo is 0, for c is anyVID
+	port      uint16   // AC, or NoPort
+	part      [16]byte // right-aligned: peer's session id, tx cookie, sublayer
+	partLen   uint8    // bytes used of part
+	encapOp   uint8    // see tags.go
+	kinds     uint8    // VLANKind | PWKind<<3 | default sublayer<<5 | PWEthVLAN<<6 | PPP<<7
+	oversize  Oversize
+	pwVID     uint16 // with kindPPP the PPPoE session id
+	stpid     uint16
+}
+
+// decapSide is what decap reads. Values compared with frame bytes (rxCookie) are kept as a
+// little-endian load of those bytes gives them.
+type decapSide struct {
+	sid         uint32    // L2TPv2: tunnel id and session id
+	rxTunnel    uint32    // this and the next are of encapSide
+	rxCookie    [2]uint64 // the second repeats the first where there is but one
+	rxVLAN      [3]uint16 // lo, hi, c
+	rxPort      uint16
+	rxSublayer  bool  // the default one
+	rxLen       uint8 // bytes from the session id to the inner frame: 4 + cookie + sublayer
 	rxCookieLen uint8
-	encapOp     uint8 // see tags.go
-	decapOp     uint8
-	kinds       uint8 // VLANKind | PWKind<<3 | default sublayer<<5 | PWEthVLAN<<6 | PPP<<7
 	rxCookies   uint8 // how many
-	oversize    Oversize
+	decapOp     uint8
+}
+
+// seal writes to decap's side what it needs of encap's, which may be changed until then.
+func (d *session) seal() {
+	d.rxTunnel, d.rxPort, d.rxSublayer = d.tunnel, d.port, d.defaultSublayer()
+	d.rxVLAN = [3]uint16{d.lo, d.hi, d.c}
+}
+
+// description is d without the counts.
+func (d *session) description() session {
+	return session{encapSide: d.encapSide, decapSide: d.decapSide}
+}
+
+// tunnelOf is the tunnel's record as read on a frame's way.
+func (d *session) tunnelOf(way Way) uint32 {
+	if way == WayEncap {
+		return d.tunnel
+	}
+	return d.rxTunnel
+}
+
+// accepted counts n frames that came with the first cookie, 0, or the second.
+func (d *session) accepted(cookie uint8, n uint64) {
+	if cookie == 0 {
+		d.rxFirst.add(n)
+	} else {
+		d.rxSecond.add(n)
+	}
+}
+
+// addTo sums the counts into c.
+func (d *session) addTo(c *Counters) {
+	c.TxPackets += d.txPackets.load()
+	c.TxBytes += d.txBytes.load()
+	c.RxPackets += d.rxPackets.load()
+	c.RxBytes += d.rxBytes.load()
+	c.RxCookie[0] += d.rxFirst.load()
+	c.RxCookie[1] += d.rxSecond.load()
 }
 
 const (
@@ -63,8 +121,7 @@ func (d *session) pppoeID() uint16 {
 
 // describe writes what spec says, which has been checked, for a session of the tunnel t.
 func (d *session) describe(spec *SessionSpec, t *tunnel, tunnel uint32, slot SessionID) {
-	*d = session{
-		sid:    spec.SID,
+	*d = session{encapSide: encapSide{
 		tunnel: tunnel,
 		slot:   uint32(slot),
 		port:   spec.AC.Port,
@@ -76,7 +133,8 @@ func (d *session) describe(spec *SessionSpec, t *tunnel, tunnel uint32, slot Ses
 		kinds:  uint8(spec.AC.VLAN.Kind) | uint8(spec.AC.PW.Kind)<<3,
 
 		oversize: spec.Oversize,
-	}
+	}}
+	d.sid = spec.SID
 	switch spec.AC.VLAN.Kind {
 	case VLANAll, VLANUntagged:
 		d.lo, d.hi, d.c = 0, 0, anyVID

@@ -19,28 +19,72 @@ func (e *ClashError) Error() string { return fmt.Sprintf("%s: session %d has it"
 
 func (t *Table) takeSlot() uint32 {
 	id := t.slots.take()
-	for _, f := range t.workers {
-		f.counters.reach(id)
-	}
+	t.rare.reach(id)
 	return id
 }
 
-// freeSlot keeps a removed session's counts for its tunnel.
+// freeSlot keeps a removed session's counts for its tunnel. Those of its records are there already.
 func (t *Table) freeSlot(id uint32) {
 	slot := t.slots.at(id)
-	c := t.sessionCounters(id)
+	c := t.slotCounters(id)
 	t.tunnelIDs.at(uint32(slot.tunnel)).past.add(&c)
 	for _, f := range t.workers {
-		f.counters.at(id).zero()
 		f.zeroExtra(id)
+	}
+	t.rare.at(id).zero()
+	if t.past.has(id) {
+		*t.past.at(id) = Counters{}
 	}
 	t.clearExtra(id)
 	*slot = sessionSlot{}
 	t.slots.give(id)
 }
 
+// session returns a record's description; its counts are the first worker's alone.
+func (t *Table) session(record uint32) *session { return t.workers[0].sessions.at(record) }
+
+// newRecord gives every worker a copy of d, which nobody can find yet.
+func (t *Table) newRecord(d *session) uint32 {
+	record := t.sessions.take()
+	d.seal()
+	for _, f := range t.workers {
+		f.sessions.reach(record)
+		*f.sessions.at(record) = *d
+	}
+	return record
+}
+
+// retire has a record go that new frames do not find any more.
+func (t *Table) retire(record uint32) {
+	t.retired[t.session(record).slot]++
+	t.grace.retire(retiredSession, record)
+}
+
+// freeRecord keeps what was counted by a record for its session, or for its tunnel if that has gone.
+func (t *Table) freeRecord(record uint32) {
+	id := t.session(record).slot
+	slot := t.slots.at(id)
+	if t.retired[id]--; t.retired[id] == 0 {
+		delete(t.retired, id)
+	}
+	past := &t.tunnelIDs.at(uint32(slot.tunnel)).past
+	if slot.record != 0 {
+		t.past.reach(id)
+		past = t.past.at(id)
+	}
+	t.addRecord(record, past)
+	t.sessions.give(record)
+}
+
+// addRecord sums what all workers counted by a record into c.
+func (t *Table) addRecord(record uint32, c *Counters) {
+	for _, f := range t.workers {
+		f.sessions.at(record).addTo(c)
+	}
+}
+
 func (t *Table) sessionSlot(id SessionID) (*sessionSlot, error) {
-	if t.slots.has(uint32(id)) {
+	if t.slots.given(uint32(id)) {
 		if s := t.slots.at(uint32(id)); s.record != 0 {
 			return s, nil
 		}
@@ -54,7 +98,7 @@ func (t *Table) clashDecap(f *flow, sid uint32, own SessionID) error {
 	x := t.decap.Load()
 	record, i := x.first(tag)
 	for record != 0 {
-		d := t.sessions.at(record)
+		d := t.session(record)
 		if d.sid == sid && d.slot != uint32(own) {
 			if r := t.tunnels.at(d.tunnel); r.matches(f) {
 				s := r.spec()
@@ -77,12 +121,12 @@ func (t *Table) clashAC(d *session, e *extra) (err error) {
 	if d.ppp() {
 		return t.clashPPPoE(d, e)
 	}
-	if err := t.attached[d.port].pppoe.clash(d, t.sessions.at(t.slots.at(d.slot).record)); err != nil {
+	if err := t.attached[d.port].pppoe.clash(d, t.session(t.slots.at(d.slot).record)); err != nil {
 		return err
 	}
 	clash := func(record uint32, what string) {
-		if record != 0 && t.sessions.at(record).slot != d.slot {
-			err = &ClashError{SessionID(t.sessions.at(record).slot), fmt.Sprintf("port %d %s", d.port, what)}
+		if record != 0 && t.session(record).slot != d.slot {
+			err = &ClashError{SessionID(t.session(record).slot), fmt.Sprintf("port %d %s", d.port, what)}
 		}
 	}
 	switch a := &t.attached[d.port]; d.vlanKind() {
@@ -96,7 +140,7 @@ func (t *Table) clashAC(d *session, e *extra) (err error) {
 		x := t.ac.Load()
 		record, i := x.first(tag)
 		for record != 0 && err == nil {
-			if t.sessions.at(record).hasAC(k) {
+			if t.session(record).hasAC(k) {
 				clash(record, "VLAN "+VLANMatch{Kind: d.vlanKind(), Lo: k.outer, Hi: k.outer, C: k.inner}.String())
 			}
 			record, i = x.next(tag, i)
@@ -193,10 +237,9 @@ func (t *Table) AddSession(spec SessionSpec) (SessionID, error) {
 
 // newSession writes a session's record, not yet to be found by anyone.
 func (t *Table) newSession(d *session, e extra) uint32 {
-	record := t.sessions.take()
 	d.flag(&e)
 	t.countOrdered(&e, 1)
-	*t.sessions.at(record) = *d
+	record := t.newRecord(d)
 	t.setExtra(d, record, e)
 	return record
 }
@@ -221,12 +264,12 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 	if err := spec.checkIn(r); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
 	}
-	if old := t.sessions.at(slot.record); old.ppp() != isPPP(spec.Type) && t.extraNow(old).joined != 0 {
+	if old := t.session(slot.record); old.ppp() != isPPP(spec.Type) && t.extraNow(old).joined != 0 {
 		return fmt.Errorf("set session %d: pseudowire type %v: it is joined with a session of another", id, spec.Type)
 	}
 	var d session
 	d.describe(&spec, r, tun, id)
-	e := t.extraNow(t.sessions.at(slot.record)).with(&spec, r, len(t.workers))
+	e := t.extraNow(t.session(slot.record)).with(&spec, r, len(t.workers))
 	f := r.flow()
 	if err := t.clashDecap(&f, d.sid, id); err != nil {
 		return fmt.Errorf("set session %d: %w", id, err)
@@ -247,7 +290,7 @@ func (t *Table) SetSession(id SessionID, spec SessionSpec) error {
 func (t *Table) replace(id SessionID, d *session, e extra) {
 	slot := t.slots.at(uint32(id))
 	oldRecord := slot.record
-	old := *t.sessions.at(oldRecord)
+	old := t.session(oldRecord).description()
 	had := t.extraNow(&old)
 	t.countOrdered(&had, -1)
 	record := t.newSession(d, e)
@@ -284,7 +327,7 @@ func (t *Table) replace(id SessionID, d *session, e extra) {
 	if !same {
 		t.decap.Load().remove(oldTag, oldRecord)
 	}
-	t.grace.retire(retiredSession, oldRecord)
+	t.retire(oldRecord)
 }
 
 // RemoveSession removes a session. Its id and its counters are used again once every worker has
@@ -298,7 +341,7 @@ func (t *Table) RemoveSession(id SessionID) error {
 	}
 	t.part(id)
 	record := slot.record
-	d := t.sessions.at(record)
+	d := t.session(record)
 	t.attach(0, d, -1)
 	t.publishPort(d.port)
 	d.acKeys(func(k acKey) bool { t.ac.Load().remove(t.seeds.acTag(k), record); return true })
@@ -317,7 +360,7 @@ func (t *Table) RemoveSession(id SessionID) error {
 	had := t.extraNow(d)
 	t.countOrdered(&had, -1)
 	t.dismiss(uint32(id))
-	t.grace.retire(retiredSession, record)
+	t.retire(record)
 	t.grace.retire(retiredSlot, uint32(id))
 	return nil
 }
@@ -330,30 +373,53 @@ func (t *Table) Session(id SessionID) (SessionSpec, bool) {
 	if err != nil {
 		return SessionSpec{}, false
 	}
-	s := t.sessions.at(slot.record).spec()
+	s := t.session(slot.record).spec()
 	s.Tunnel = slot.tunnel
-	e := t.extraNow(t.sessions.at(slot.record))
+	e := t.extraNow(t.session(slot.record))
 	e.addTo(&s)
 	return s, true
 }
 
-// sessionCounters sums a slot's counts over the workers.
-func (t *Table) sessionCounters(slot uint32) (sum Counters) {
+// slotCounters sums a slot's counts, but for those of its present record and of those retired.
+func (t *Table) slotCounters(slot uint32) (sum Counters) {
+	t.rare.at(slot).addTo(&sum)
+	if t.past.has(slot) {
+		sum.add(t.past.at(slot))
+	}
 	for _, f := range t.workers {
-		f.counters.at(slot).addTo(&sum)
 		f.addExtra(slot, &sum)
 	}
 	return sum
+}
+
+// retiredCounters sums into c what was counted by retired records whose sessions are wanted.
+func (t *Table) retiredCounters(c *Counters, wanted func(slot uint32) bool) {
+	for _, list := range [2][]retired{t.grace.waiting, t.grace.fresh} {
+		for _, r := range list {
+			if r.what == retiredSession && wanted(t.session(r.index).slot) {
+				t.addRecord(r.index, c)
+			}
+		}
+	}
 }
 
 // SessionCounters returns a session's counts since it was added.
 func (t *Table) SessionCounters(id SessionID) Counters {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, err := t.sessionSlot(id); err != nil {
+	slot, err := t.sessionSlot(id)
+	if err != nil {
 		return Counters{}
 	}
-	return t.sessionCounters(uint32(id))
+	if t.retired[uint32(id)] > 0 {
+		t.grace.collect(t.free)
+	}
+	sum := t.slotCounters(uint32(id))
+	t.addRecord(slot.record, &sum)
+	if t.retired[uint32(id)] > 0 {
+		t.retiredCounters(&sum, func(s uint32) bool { return s == uint32(id) })
+	}
+	return sum
 }
 
 // Suspicion returns what the latest odd frame of a session told of the peer's settings.
@@ -363,9 +429,5 @@ func (t *Table) Suspicion(id SessionID) Suspicion {
 	if _, err := t.sessionSlot(id); err != nil {
 		return 0
 	}
-	latest := uint64(0)
-	for _, f := range t.workers {
-		latest = max(latest, f.counters.at(uint32(id)).suspicion.load())
-	}
-	return Suspicion(latest & 0xffff)
+	return Suspicion(t.rare.at(uint32(id)).suspicion.Load() & 0xffff)
 }

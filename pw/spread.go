@@ -48,7 +48,7 @@ func (f *Forwarder) spreadBurst(mem []byte, in []Frame, n uint64, to []uint8) {
 		if len(b) < l2tp.EthernetLen {
 			continue
 		}
-		if l := &f.toEncap[unsure]; state&portAttached != 0 && t.attachment(fr.In, state, b, l) {
+		if l := &f.toEncap[unsure]; state&portAttached != 0 && f.attachment(fr.In, state, b, l) {
 			if several := l.outer == 0 || state&(portAll|portSeveral) != 0; several || state&portCore != 0 {
 				l.frame = uint8(i)
 				if several {
@@ -120,7 +120,7 @@ func (f *Forwarder) spreadDecap(b []byte, n uint64) uint8 {
 		fl := flowOf(b, l)
 		l.tag = seeds.tag(&fl, l.sid)
 	}
-	return spreadTo(f.table.spreadTag(b, l), n)
+	return spreadTo(f.spreadTag(b, l), n)
 }
 
 // spreadLot answers for frames whose tags alone do not tell whose they are. exact: the session that
@@ -137,10 +137,10 @@ func (f *Forwarder) spreadLot(mem []byte, in []Frame, lot []lookup, exact uint64
 	for i := range lot {
 		l := &lot[i]
 		if l.outer != 0 {
-			l.record, l.place = x.search(l.tag, l.place)
+			l.record, _ = x.search(l.tag, l.place)
 		}
 		if exact>>i&1 != 0 {
-			_ = t.sessions.at(l.record).slot
+			_ = f.sessions.at(l.record).slot
 		}
 	}
 	for i := range lot {
@@ -149,9 +149,9 @@ func (f *Forwarder) spreadLot(mem []byte, in []Frame, lot []lookup, exact uint64
 		record, tag := l.record, l.tag
 		if exact>>i&1 != 0 {
 			if l.outer != 0 {
-				record = t.resolveAC(fr.In, l, x)
+				record = f.resolveAC(fr.In, l, x)
 			}
-			d := t.sessions.at(record)
+			d := f.sessions.at(record)
 			k := acKey{fr.In, d.lo, d.c, d.pppoeID()}
 			if d.vlanKind() == VLANAll && !d.ppp() {
 				k.inner = 0 // the untagged session of the same port has anyVID

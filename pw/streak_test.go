@@ -13,7 +13,7 @@ func TestNoStreakBeginsWithinAChange(t *testing.T) {
 	h.one(1, customer(0x0800, tag(0x8100, 100)))
 
 	record := h.table.slots.at(uint32(id)).record
-	d := h.table.sessions.at(record)
+	d := h.table.session(record)
 	h.table.begin()
 	h.table.attach(0, d, -1)
 	h.table.publishPort(1)

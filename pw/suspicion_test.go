@@ -12,7 +12,7 @@ func TestLatestSuspicion(t *testing.T) {
 	for _, now := range []int64{1 << 20, 1<<48 - 1<<20, 1<<48 + 1<<20, 1 << 49, 1<<61 + 1<<20} {
 		for worker := range 2 {
 			want := newSuspicion(4*worker, true, 0, false)
-			table.Forwarder(worker).counters.at(uint32(s)).note(want, now+int64(worker)<<20)
+			table.Forwarder(worker).rare(table.session(table.slots.at(uint32(s)).record)).note(want, now+int64(worker)<<20)
 			if got := table.Suspicion(s); got != want {
 				t.Errorf("at %d: %v, want %v", now, got, want)
 			}

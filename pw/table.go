@@ -19,17 +19,21 @@ type Table struct {
 	seeds            seeds
 	ports            [MaxPorts]port
 	decap, ac, marks atomic.Pointer[index]
-	sessions         store[session]
+	rare             array[rareCounters] // by SessionID
 	tunnels          store[tunnel]
 	hops             store[nextHop]
 	hopNow           array[atomic.Uint32] // by NextHopID: its present state
 	extras           extras
 	ordered          atomic.Int32 // sessions with ordered state
 	keyed            atomic.Int32 // keyed tunnels
+	scattered        atomic.Bool  // so many tunnels that their records do not stay in the cache
 
 	// What they do not.
 	attached  [MaxPorts]attachments
+	sessions  numbers // of records, of which every worker has an array
 	slots     store[sessionSlot]
+	retired   map[uint32]int  // by SessionID: records that workers may still have
+	past      array[Counters] // by SessionID; there are chunks only where a session was changed
 	tunnelIDs store[tunnelSlot]
 	hopIDs    store[hopSlot]
 	markRefs  map[uint64]int // by hash: tunnels that have the part in common
@@ -37,7 +41,7 @@ type Table struct {
 
 // NewTable returns an empty table for a number of workers, each with a Forwarder of its own.
 func NewTable(workers int) *Table {
-	t := &Table{seeds: newSeeds(), markRefs: make(map[uint64]int)}
+	t := &Table{seeds: newSeeds(), markRefs: make(map[uint64]int), retired: make(map[uint32]int)}
 	t.decap.Store(newIndex(0))
 	t.ac.Store(newIndex(0))
 	t.marks.Store(newIndex(0))
@@ -52,7 +56,7 @@ func NewTable(workers int) *Table {
 	}
 	// Index 0 of every store stands for "none" and is never given out; that of the next hops is
 	// one that sends nowhere.
-	t.sessions.take()
+	t.newRecord(&session{})
 	t.tunnels.take()
 	t.takeSlot()
 	t.takeTunnelID()
@@ -81,7 +85,7 @@ func (t *Table) end() {
 func (t *Table) free(r retired) {
 	switch r.what {
 	case retiredSession:
-		t.sessions.give(r.index)
+		t.freeRecord(r.index)
 	case retiredSlot:
 		t.freeSlot(r.index)
 	case retiredTunnel:

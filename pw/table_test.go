@@ -246,9 +246,9 @@ func TestMemoryPerSession(t *testing.T) {
 // An index finds what is in it, through growth and removals.
 func TestIndex(t *testing.T) {
 	// An index at most three quarters full, of tags without an order, takes 2.5 (Knuth, linear
-	// probing). No seed may do worse.
+	// probing), and somewhat more where searches begin at groups. No seed may do worse.
 	for range 32 {
-		if mean := indexProbes(t); mean > 3 {
+		if mean := indexProbes(t); mean > 4 {
 			t.Errorf("%.2f entries looked at on average", mean)
 		}
 	}

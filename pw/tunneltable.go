@@ -28,6 +28,9 @@ func (t *Table) freeTunnelID(id uint32) {
 // newTunnel writes a tunnel's record, not yet to be found by anyone.
 func (t *Table) newTunnel(spec *TunnelSpec, id TunnelID, hop NextHopID) uint32 {
 	record := t.tunnels.take()
+	if record == manyTunnels {
+		t.scattered.Store(true)
+	}
 	r := t.tunnels.at(record)
 	r.describe(spec, id, 0)
 	f := r.flow()
@@ -39,7 +42,7 @@ func (t *Table) newTunnel(spec *TunnelSpec, id TunnelID, hop NextHopID) uint32 {
 }
 
 func (t *Table) tunnelSlot(id TunnelID) (*tunnelSlot, error) {
-	if t.tunnelIDs.has(uint32(id)) {
+	if t.tunnelIDs.given(uint32(id)) {
 		if s := t.tunnelIDs.at(uint32(id)); s.record != 0 {
 			return s, nil
 		}
@@ -101,7 +104,7 @@ func (t *Table) SetTunnel(id TunnelID, spec TunnelSpec) error {
 	from, to := was.flow(), is.flow()
 	if from != to || was.tid != is.tid {
 		for s := slot.first; s != 0; s = t.slots.at(s).next {
-			moved := *t.sessions.at(t.slots.at(s).record)
+			moved := t.session(t.slots.at(s).record).description()
 			moved.moveTo(is)
 			if err := t.clashDecap(&to, moved.sid, SessionID(s)); err != nil {
 				t.tunnels.give(record)
@@ -112,7 +115,7 @@ func (t *Table) SetTunnel(id TunnelID, spec TunnelSpec) error {
 	slot.record = record
 	t.addMarks(record)
 	for s := slot.first; s != 0; s = t.slots.at(s).next {
-		next := *t.sessions.at(t.slots.at(s).record)
+		next := t.session(t.slots.at(s).record).description()
 		next.tunnel = record
 		next.moveTo(is)
 		t.replace(SessionID(s), &next, t.extraNow(&next))
@@ -142,7 +145,7 @@ func (t *Table) SetTunnelNextHop(id TunnelID, hop NextHopID) {
 	if err != nil {
 		return
 	}
-	if hop != 0 && (!t.hopIDs.has(uint32(hop)) || !t.hopIDs.at(uint32(hop)).inUse) {
+	if hop != 0 && (!t.hopIDs.given(uint32(hop)) || !t.hopIDs.at(uint32(hop)).inUse) {
 		hop = 0
 	}
 	from := t.tunnels.at(slot.record).hop.Swap(uint32(hop))
@@ -184,13 +187,15 @@ func (t *Table) TunnelCounters(id TunnelID) (sum Counters) {
 	}
 	sum = slot.past
 	for s := slot.first; s != 0; s = t.slots.at(s).next {
-		c := t.sessionCounters(s)
+		c := t.slotCounters(s)
 		sum.add(&c)
+		t.addRecord(t.slots.at(s).record, &sum)
 	}
+	t.retiredCounters(&sum, func(s uint32) bool { return t.slots.at(s).tunnel == id })
 	for _, list := range [2][]retired{t.grace.waiting, t.grace.fresh} {
 		for _, r := range list {
 			if r.what == retiredSlot && t.slots.at(r.index).tunnel == id {
-				c := t.sessionCounters(r.index)
+				c := t.slotCounters(r.index)
 				sum.add(&c)
 			}
 		}
