@@ -113,6 +113,12 @@ func (e *explainer) nobody(b []byte) {
 	}
 	var l lookup
 	if why := parseOuter(b, &l); why != dropNone {
+		if why == DropIPFragment {
+			if g, _, ok := e.t.workers[0].fragmentOf(b, &l); ok && g.at == 0 {
+				e.say("outer", "the first fragment of a packet, which waits for the others")
+				return
+			}
+		}
 		e.drop("outer", why)
 		return
 	}

@@ -131,3 +131,15 @@ func TestExplainSteps(t *testing.T) {
 		}
 	}
 }
+
+// A first outer fragment waits for the others; one of the others alone is dropped.
+func TestExplainFragments(t *testing.T) {
+	for _, tun := range sizedTunnels {
+		near, far := reassembler(t, tun, 1500)
+		spare := uint64(0)
+		for i, b := range fragmentsOf(t, near, payload(1514, 1)) {
+			agrees(t, far, &spare, fmt.Sprint("fragment ", i), 0, b)
+			far.table.Forwarder(0).Expire(far.mem, 1<<62, nil)
+		}
+	}
+}
