@@ -6,63 +6,6 @@ import (
 	"xwire/l2tp"
 )
 
-// attachment finds what is known of a frame's session from the port's record: the session, or the
-// key to look for. False means that no session of the port can have it. The frame has at least an
-// Ethernet header.
-func (f *Forwarder) attachment(p uint16, state uint64, b []byte, l *lookup) bool {
-	t := f.table
-	l.record, l.outer, l.inner, l.tag = 0, 0, 0, 0
-	if state&portPPPoE != 0 {
-		if l.record = f.pppoeSession(p, b); l.record != 0 {
-			return true
-		}
-	}
-	if state&(portUntagged|portVLAN) != 0 {
-		outer, inner := uint16(0), uint16(anyVID)
-		if l2tp.IsTPID(binary.BigEndian.Uint16(b[12:14])) && len(b) >= l2tp.EthernetLen+l2tp.TagLen {
-			outer = binary.BigEndian.Uint16(b[14:16]) & l2tp.VIDMask
-			if state&portQinQ != 0 && l2tp.IsTPID(binary.BigEndian.Uint16(b[16:18])) && len(b) >= l2tp.EthernetLen+2*l2tp.TagLen {
-				inner = binary.BigEndian.Uint16(b[18:20]) & l2tp.VIDMask
-			}
-		}
-		if outer != 0 && state&portVLAN != 0 {
-			l.outer, l.inner = outer, inner
-			l.tag = t.seeds.acTag(acKey{p, outer, inner, 0})
-			return true
-		}
-		if outer == 0 && state&portUntagged != 0 {
-			// The session may have gone since state was read: then record is 0.
-			if l.record = uint32(t.ports[p%MaxPorts].catch.Load() >> 32); l.record != 0 {
-				return true
-			}
-		}
-	}
-	if state&portAll != 0 {
-		l.record = uint32(t.ports[p%MaxPorts].catch.Load())
-	}
-	return l.record != 0
-}
-
-// resolveAC goes on looking when the record found was not the key's: behind it, then without the
-// inner tag, then for what takes all. 0 is none.
-func (f *Forwarder) resolveAC(p uint16, l *lookup, x *index) uint32 {
-	record := l.record
-	for k := (acKey{p, l.outer, l.inner, 0}); ; {
-		for record != 0 {
-			if f.sessions.at(record).hasAC(k) {
-				return record
-			}
-			record = x.behind(l.tag, record)
-		}
-		if k.inner == anyVID {
-			return uint32(f.table.ports[p%MaxPorts].catch.Load())
-		}
-		k.inner = anyVID
-		l.tag = f.table.seeds.acTag(k)
-		record, _ = x.first(l.tag)
-	}
-}
-
 // encapLot encapsulates frames whose records are still to be found. Those that turn out to be no
 // session's join those to decapsulate.
 func (f *Forwarder) encapLot(mem []byte, fs []Frame, lot []lookup, decaps int, now int64) int {

@@ -201,6 +201,15 @@ func (f *Forwarder) burst(mem []byte, fs []Frame, now int64) {
 			fr = &fs[i]
 			state = t.ports[fr.In%MaxPorts].state.Load()
 		}
+		if state&(portVLAN|portPPPoE) == portVLAN {
+			n := t.seeds.tagRow(mem, fs, i, state, f.toEncap[encaps:])
+			encaps += n
+			if i += n; i == len(fs) {
+				break
+			}
+			fr = &fs[i]
+			state = t.ports[fr.In%MaxPorts].state.Load()
+		}
 		b := bytesOf(mem, fr)
 		if len(b) < l2tp.EthernetLen {
 			f.drop(fr, DropRunt)
