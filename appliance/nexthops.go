@@ -78,7 +78,7 @@ func (a *Appliance) hopsChanged(hops []nexthop.Hop) {
 				a.wakeSupervisor()
 			}
 		}
-		if h.State != t.hop.State || !t.known {
+		if h.State != t.hop.State || h.Pending != t.hop.Pending || !t.known {
 			a.unsettled.target(t)
 			a.wakeSupervisor()
 		}

@@ -69,6 +69,8 @@ func (a *Appliance) settleTunnel(t *tunnel) {
 		if s, ok := a.peers.Status(t.Name); ok && s.State == liveness.Down {
 			e.Type, e.Reason = api.EventPeerUnreachable, s.Reason
 		}
+	case t.target.hop.Pending && t.told != api.EventUp:
+		return // there was none that could be lost
 	case t.target.hop.State == nexthop.NoNeighbour:
 		e.Type, e.Reason = api.EventNeighbourLost, hopText(t.target.hop)
 	default:

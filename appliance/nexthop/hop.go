@@ -58,6 +58,7 @@ type Hop struct {
 	Tags    []l2tp.Tag // outermost first; shared, not to be written
 	MTU     int        // largest outer IP packet in bytes: the route's MTU or the smallest one of the devices
 	Since   time.Time  // when it last became different
+	Pending bool       // of NoNeighbour: it is being resolved, and has not failed
 }
 
 // same compares all that a reader of a Hop acts on; Since is not part of it.

@@ -243,5 +243,6 @@ func (w *Watcher) hop(e *entry) Hop {
 	case known && n.state&unix.NUD_FAILED != 0:
 		return fail(NoNeighbour, "%v does not answer on %s", needs.addr, dev.name)
 	}
+	h.Pending = true
 	return fail(NoNeighbour, "%v is being resolved on %s", needs.addr, dev.name)
 }
