@@ -114,6 +114,11 @@ func TestPeerElsewhere(t *testing.T) {
 			t.Errorf("plan of one who may not look = %+v, want one warning that says so, with the command", p)
 		}
 	})
+	run(t, strings.TrimSuffix(want, " tx-vlan-stag-hw-insert off"))
+	rest := "ip netns exec " + name + " ethtool -K hd tx-vlan-stag-hw-insert off'; else what the stack there sends arrives without S-tags"
+	if p = plan(t, h, "hc"); len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], rest) {
+		t.Errorf("warnings %q, want one of what is left: %q", p.Warnings, rest)
+	}
 	run(t, want)
 	if p = plan(t, h, "hc"); len(p.Warnings) != 0 {
 		t.Errorf("warnings %q after the command was run", p.Warnings)

@@ -36,9 +36,13 @@ func (h *Host) planVeth(i InterfaceInfo, p *Plan) error {
 	return nil
 }
 
+func (f *offload) is(name string) bool {
+	return strings.HasPrefix(name, f.name) && strings.HasSuffix(name, f.suffix)
+}
+
 func peerFeature(name string) (offload, bool) {
 	for _, f := range peerFeatures {
-		if strings.HasPrefix(name, f.name) && strings.HasSuffix(name, f.suffix) {
+		if f.is(name) {
 			return f, true
 		}
 	}
@@ -59,9 +63,12 @@ func (h *Host) checkPeerQueues(i InterfaceInfo, p *Plan) {
 // planElsewhere looks at an other end that is in another namespace, if that has a name and we may
 // enter it. What is not ours by name is not changed: the plan tells the command.
 func (h *Host) planElsewhere(i InterfaceInfo, p *Plan) error {
-	const settings = "tx off tso off gso off txvlan off tx-vlan-stag-hw-insert off"
-	why := "else what the stack there sends arrives with unfinished checksums, uncut segments and without VLAN tags"
-	name, ifname, missing, err := h.lookInto(i.Peer)
+	name, ifname, on, err := h.lookInto(i.Peer)
+	if err != nil || ifname == "" {
+		on = peerFeatures
+	}
+	settings, arrives := remedy(on)
+	why := "else what the stack there sends arrives " + arrives
 	switch {
 	case err != nil:
 		needs := ""
@@ -73,30 +80,30 @@ func (h *Host) planElsewhere(i InterfaceInfo, p *Plan) error {
 	case ifname == "":
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the other end of %s is interface %d of another network namespace (link-netnsid %d): "+
 			"run 'ethtool -K NAME %s' there with its name; %s", i.Name, i.Peer.Ifindex, i.Peer.NetNsID, settings, why))
-	case missing:
+	case len(on) > 0:
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the other end of %s is %s in network namespace %s: run 'ip netns exec %s ethtool -K %s %s'; %s",
 			i.Name, ifname, name, name, ifname, settings, why))
 	}
 	return nil
 }
 
-// lookInto finds the name of a peer in another namespace, and whether one of its features is
+// lookInto finds the name of a peer in another namespace, and which of its features are
 // still on. The interface's name is empty if the namespace has none, and with an error, which says
 // why nobody could look.
-func (h *Host) lookInto(peer Peer) (namespace, ifname string, missing bool, err error) {
+func (h *Host) lookInto(peer Peer) (namespace, ifname string, on []offload, err error) {
 	for _, name := range namespaces() {
 		ns, err := netns.GetFromPath(filepath.Join(netnsDir, name))
 		if err != nil {
 			continue
 		}
 		if id, err := h.links.GetNetNsIdByFd(int(ns)); err == nil && id == peer.NetNsID {
-			ifname, missing, err = lookAt(ns, peer.Ifindex)
+			ifname, on, err = lookAt(ns, peer.Ifindex)
 			ns.Close()
-			return name, ifname, missing, err
+			return name, ifname, on, err
 		}
 		ns.Close()
 	}
-	return "", "", true, nil
+	return "", "", nil, nil
 }
 
 func namespaces() []string {
@@ -111,7 +118,7 @@ func namespaces() []string {
 	return names
 }
 
-func lookAt(ns netns.NsHandle, ifindex int) (ifname string, missing bool, err error) {
+func lookAt(ns netns.NsHandle, ifindex int) (ifname string, on []offload, err error) {
 	var links *netlink.Handle
 	var e ethtool
 	err = inside(ns, func() (err error) {
@@ -124,24 +131,27 @@ func lookAt(ns netns.NsHandle, ifindex int) (ifname string, missing bool, err er
 		return err
 	})
 	if err != nil {
-		return "", false, err
+		return "", nil, err
 	}
 	defer links.Close()
 	defer e.close()
 	l, err := links.LinkByIndex(ifindex)
 	if err != nil {
-		return "", false, err
+		return "", nil, err
 	}
 	known, err := e.features(l.Attrs().Name)
 	if err != nil {
-		return "", false, err
+		return "", nil, err
 	}
-	for n, f := range known.byName {
-		if _, ok := peerFeature(n); ok && f.wanted && f.changeable {
-			missing = true
+	for _, p := range peerFeatures {
+		for n, f := range known.byName {
+			if p.is(n) && f.wanted && f.changeable {
+				on = append(on, p)
+				break
+			}
 		}
 	}
-	return l.Attrs().Name, missing, nil
+	return l.Attrs().Name, on, nil
 }
 
 // inside runs f in a namespace. Sockets made there stay there when it returns.
