@@ -19,6 +19,9 @@ type ciscoClass struct {
 	notes      []string
 }
 
+// ciscoHello is the HELLO interval of an l2tp-class that does not tell it, in seconds.
+const ciscoHello = 60
+
 // ciscoConnect is one `xconnect ... encapsulation l2tpv3 manual` and what stands below it.
 type ciscoConnect struct {
 	session
@@ -243,8 +246,10 @@ func (r *ciscoReader) done(c *ciscoConnect) {
 		x.sublayer = l2tp.SublayerDefault
 	}
 	t := r.tunnel(local, peer, x.line)
-	if seconds := r.hellos[c.hello]; seconds > 0 {
+	if seconds, told := r.hellos[c.hello]; told {
 		t.hello = seconds
+	} else if c.hello != "" {
+		t.hello = ciscoHello
 	}
 	t.sessions = append(t.sessions, &x)
 }
