@@ -184,7 +184,7 @@ func (a *Appliance) apiSession(s *session, cookies bool) api.Session {
 		Oversize: conf.Oversize.String(), AnswerTooBig: conf.AnswerTooBig, MSSClamp: conf.MSSClampText(),
 		Marking: api.Marking(conf.ReportMarks(&t.Tunnel)), Limits: api.Limits(conf.Limits().Report()),
 		CookieBytes: conf.TxCookie.Len(), State: "disabled", CookieFrames: []uint64{},
-		SendSeq: conf.Sequence.Send, RecvSeq: conf.Sequence.Requires(), LNSMode: conf.Sequence.LNS != config.LNSOff, ReorderTimeout: int64(conf.Sequence.ReorderTimeout), ResyncAfter: int64(conf.Sequence.Resync),
+		SendSeq: conf.Sequence.Send, RecvSeq: conf.Sequence.Requires(), LNSMode: conf.Sequence.Deciding(), ReorderTimeout: int64(conf.Sequence.ReorderTimeout), ResyncAfter: int64(conf.Sequence.Resync),
 	}
 	for i := range conf.RxCookieCount {
 		v.PeerCookieBytes = conf.RxCookies[i].Len()

@@ -107,7 +107,7 @@ func TestReportTellsKeys(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ptid 1, checksum off, ttl 9, tos 0x20, df, any_peer_port, hello_timeout 5000 ms\n",
-		"\n  a: send_seq, recv_seq, resync_after 7, reorder_timeout 20 ms, oversize pw, icmp_too_big, mss_clamp 1300, ttl inherit, tos inherit, " +
+		"\n  a: send_seq, recv_seq, lns_mode true, resync_after 7, reorder_timeout 20 ms, oversize pw, icmp_too_big, mss_clamp 1300, ttl inherit, tos inherit, " +
 			"pcp_to_dscp [0 1 2 3 4 5 6 7], ecn rfc6040, rate_tx 1000000 bit/s with a burst of 16384 bytes, broadcast_limit 10/s\n",
 		"\n  b: mss_clamp path, ttl 64, df inherit\n",
 	} {

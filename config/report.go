@@ -76,9 +76,9 @@ type ReportSession struct {
 	PeerCookieBytes int    `json:"peer_cookie_bytes"` // of rx_cookie
 	PeerCookies     int    `json:"peer_cookies"`      // how many are accepted
 	SendSeq         bool   `json:"send_seq"`
-	RecvSeq         bool   `json:"recv_seq"`        // by itself, or by lns_mode
-	LNSMode         bool   `json:"lns_mode"`        // false: the peer decides
-	ReorderTimeout  int    `json:"reorder_timeout"` // ms
+	RecvSeq         bool   `json:"recv_seq"`           // by itself, or by lns_mode
+	LNSMode         *bool  `json:"lns_mode,omitempty"` // false: the peer decides; true: we; absent: nobody
+	ReorderTimeout  int    `json:"reorder_timeout"`    // ms
 	ResyncAfter     int    `json:"resync_after,omitempty"`
 	Interface       string `json:"interface,omitempty"` // local interface
 	Port            string `json:"port,omitempty"`
@@ -166,7 +166,7 @@ func reportSession(t *Tunnel, s *Session, coreMTU int) ReportSession {
 		SessionID: s.SID, TunnelID: t.TID, PeerSessionID: s.PSID, PeerTunnelID: t.PTID,
 		Pseudowire: s.Pseudowire.String(), L2SpecType: s.L2Spec.String(),
 		CookieBytes: s.TxCookie.Len(), PeerCookieBytes: s.RxCookies[0].Len(), PeerCookies: int(s.RxCookieCount),
-		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Requires(), LNSMode: s.Sequence.LNS != LNSOff, ReorderTimeout: int(s.Sequence.ReorderTimeout), ResyncAfter: int(s.Sequence.Resync),
+		SendSeq: s.Sequence.Send, RecvSeq: s.Sequence.Requires(), LNSMode: s.Sequence.Deciding(), ReorderTimeout: int(s.Sequence.ReorderTimeout), ResyncAfter: int(s.Sequence.Resync),
 		Oversize: s.Oversize.String(), AnswerTooBig: s.AnswerTooBig, MSSClamp: s.MSSClampText(),
 		Interface: s.InterfaceName, ReportMarking: s.ReportMarks(t), ReportLimits: s.Limits().Report(),
 		Overhead: s.Overhead(t), MTU: s.PathMTU(t, coreMTU),

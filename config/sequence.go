@@ -33,6 +33,15 @@ func (q *Sequence) Wanted() bool {
 // demands it of the peer.
 func (q *Sequence) Requires() bool { return q.Require || q.Send && q.LNS == LNSOn }
 
+// Deciding is lns_mode as it is set; nil of absent.
+func (q *Sequence) Deciding() *bool {
+	if q.LNS == LNSAbsent {
+		return nil
+	}
+	on := q.LNS == LNSOn
+	return &on
+}
+
 // set takes one of the keys about sequence numbers.
 func (q *Sequence) set(r *reader, key string, v any) {
 	switch key {

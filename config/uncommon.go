@@ -23,7 +23,9 @@ func (s *ReportSession) uncommon(t *ReportTunnel) string {
 	var w words
 	w.add(s.SendSeq, "send_seq")
 	w.add(s.RecvSeq, "recv_seq")
-	w.add(!s.LNSMode, "lns_mode false")
+	if s.LNSMode != nil {
+		w.add(true, "lns_mode %t", *s.LNSMode)
+	}
 	w.add(s.ResyncAfter != 0, "resync_after %d", s.ResyncAfter)
 	w.add(s.ReorderTimeout != 0, "reorder_timeout %d ms", s.ReorderTimeout)
 	w.add(s.Oversize != OversizeFragment.String(), "oversize %s", s.Oversize)

@@ -161,7 +161,7 @@ type Session struct {
 	Fragments       uint64   `json:"rx_fragment_discards"`   // frames with the B or E bit that were not put together
 	SendSeq         bool     `json:"send_seq"`               // numbers are sent now
 	RecvSeq         bool     `json:"recv_seq"`               // numbers are required
-	LNSMode         bool     `json:"lns_mode"`               // false: numbers are sent while the peer sends them
+	LNSMode         *bool    `json:"lns_mode,omitempty"`     // false: numbers are sent while the peer sends them; true: they are required while we send them; absent: each as it is set
 	ReorderTimeout  int64    `json:"reorder_timeout"`        // ms
 	ResyncAfter     int64    `json:"resync_after,omitempty"` // where it is not the usual number
 	NS              *uint32  `json:"ns,omitempty"`           // number of the next packet sent, where numbers count

@@ -133,7 +133,7 @@ func TestSequenceFollowsThePeer(t *testing.T) {
 			t.Errorf("step %d: sent sublayers %08x, want %08x", i, got, step.want)
 		}
 	}
-	if s := sessionOf(t, box, follows.session()); !s.SendSeq || s.LNSMode || s.NS == nil || *s.NS != 3 {
+	if s := sessionOf(t, box, follows.session()); !s.SendSeq || s.LNSMode == nil || *s.LNSMode || s.NS == nil || *s.NS != 3 {
 		t.Errorf("show session: %+v", s)
 	}
 	// An operator decides otherwise while frames flow.

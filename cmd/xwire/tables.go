@@ -238,7 +238,7 @@ func numbersText(s api.Session) string {
 	for _, k := range []struct {
 		is   bool
 		text string
-	}{{s.SendSeq, "sent"}, {s.RecvSeq, "required"}, {!s.LNSMode, "as the peer does"}, {s.ReorderTimeout != 0, fmt.Sprintf("reordered within %d ms", s.ReorderTimeout)}} {
+	}{{s.SendSeq, "sent"}, {s.RecvSeq, "required"}, {s.LNSMode != nil && !*s.LNSMode, "as the peer does"}, {s.ReorderTimeout != 0, fmt.Sprintf("reordered within %d ms", s.ReorderTimeout)}} {
 		if k.is {
 			text += ", " + k.text
 		}
