@@ -19,7 +19,7 @@ import (
 const mostBody = 16 << 20
 
 // answerError answers what a change failed with.
-func (a *Appliance) answerError(w http.ResponseWriter, err error) {
+func answerError(w http.ResponseWriter, err error) {
 	var r *refusal
 	switch {
 	case errors.As(err, &r):
@@ -43,7 +43,8 @@ func body(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	if err == nil && dec.More() {
 		err = errors.New("something follows the object")
 	}
-	if err == nil && v == nil {
+	var other *json.UnmarshalTypeError
+	if err == nil && v == nil || errors.Is(err, io.EOF) || errors.As(err, &other) {
 		err = errors.New("it must be an object of keys and values")
 	}
 	if err != nil {
@@ -97,66 +98,58 @@ func (a *Appliance) createObject(w http.ResponseWriter, r *http.Request) {
 		}
 		*to, err = named(m.Keys)
 	}
+	var object any
 	if err == nil {
-		err = a.amend(r.Context(), m, true)
+		object, err = a.amend(r.Context(), m, true)
 	}
-	a.answerObject(w, m, http.StatusCreated, err)
+	answerObject(w, http.StatusCreated, object, err)
 }
 
 func (a *Appliance) changeObject(w http.ResponseWriter, r *http.Request) {
 	m := config.Amendment{Tunnel: r.PathValue("tunnel"), Session: r.PathValue("session")}
+	var object any
 	var err error
 	if m.Keys, err = body(w, r); err == nil {
-		err = a.amend(r.Context(), m, false)
+		object, err = a.amend(r.Context(), m, false)
 	}
-	a.answerObject(w, m, http.StatusOK, err)
+	answerObject(w, http.StatusOK, object, err)
 }
 
 // answerObject tells what an amendment made of its object, or why it did not.
-func (a *Appliance) answerObject(w http.ResponseWriter, m config.Amendment, status int, err error) {
-	switch {
-	case err != nil:
-		a.answerError(w, err)
-	case m.Session == "":
-		a.answerTunnel(w, m.Tunnel, status)
-	default:
-		a.answerSession(w, m.Tunnel, m.Session, status)
+func answerObject(w http.ResponseWriter, status int, object any, err error) {
+	if err != nil {
+		answerError(w, err)
+		return
 	}
+	answerWith(w, status, object)
 }
 
 func (a *Appliance) deleteObject(w http.ResponseWriter, r *http.Request) {
 	m := config.Amendment{Tunnel: r.PathValue("tunnel"), Session: r.PathValue("session"), Remove: true}
-	if err := a.amend(r.Context(), m, false); err != nil {
-		a.answerError(w, err)
+	if _, err := a.amend(r.Context(), m, false); err != nil {
+		answerError(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
 func (a *Appliance) serveTunnel(w http.ResponseWriter, r *http.Request) {
-	a.answerTunnel(w, r.PathValue("tunnel"), http.StatusOK)
+	v, ok := a.tunnelNow(r.PathValue("tunnel"))
+	if !ok {
+		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", r.PathValue("tunnel")))
+		return
+	}
+	answer(w, v)
 }
 
-func (a *Appliance) answerTunnel(w http.ResponseWriter, name string, status int) {
+func (a *Appliance) tunnelNow(name string) (v api.Tunnel, ok bool) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	t := a.byName[name]
 	if t == nil {
-		a.mu.Unlock()
-		refuse(w, http.StatusNotFound, api.CodeNoSuchTunnel, fmt.Sprintf("there is no tunnel %q", name))
-		return
+		return v, false
 	}
-	v := a.apiTunnelConfig(t)
-	a.mu.Unlock()
-	answerWith(w, status, v)
-}
-
-func (a *Appliance) answerSession(w http.ResponseWriter, tunnel, name string, status int) {
-	s, matches := a.Session(tunnel, name, false)
-	if matches == 0 { // somebody was quicker
-		refuse(w, http.StatusNotFound, api.CodeNoSuchSession, fmt.Sprintf("there is no session %q in a tunnel %q", name, tunnel))
-		return
-	}
-	answerWith(w, status, s)
+	return a.apiTunnelConfig(t), true
 }
 
 func (a *Appliance) serveTunnelSessions(w http.ResponseWriter, r *http.Request) {
@@ -180,7 +173,7 @@ func (a *Appliance) serveReload(w http.ResponseWriter, r *http.Request) {
 	read()
 	v, err := a.Reload(r.Context(), q)
 	if err != nil {
-		a.answerError(w, err)
+		answerError(w, err)
 		return
 	}
 	answer(w, v)
@@ -188,7 +181,7 @@ func (a *Appliance) serveReload(w http.ResponseWriter, r *http.Request) {
 
 func (a *Appliance) serveConfirm(w http.ResponseWriter, r *http.Request) {
 	if err := a.Confirm(r.Context()); err != nil {
-		a.answerError(w, err)
+		answerError(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

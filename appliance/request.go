@@ -35,9 +35,10 @@ func faulty(status int, code string, err error) *refusal {
 }
 
 // amend changes one object as a request says, in its turn. A change that the configuration would not take
-// as it is, or only without another object, changes nothing.
-func (a *Appliance) amend(ctx context.Context, m config.Amendment, fresh bool) error {
-	return a.changer.do(ctx, func() error {
+// as it is, or only without another object, changes nothing. It returns the object as it then is, before
+// anybody else's turn; nothing of one that is removed.
+func (a *Appliance) amend(ctx context.Context, m config.Amendment, fresh bool) (object any, err error) {
+	err = a.changer.do(ctx, func() error {
 		a.mu.Lock()
 		amended, d, err := a.planAmendment(m, fresh)
 		a.mu.Unlock()
@@ -45,14 +46,21 @@ func (a *Appliance) amend(ctx context.Context, m config.Amendment, fresh bool) e
 			return err
 		}
 		a.warn(amended.Warnings)
-		if d.Empty() {
-			return nil
+		if !d.Empty() {
+			if err := a.apply(d, true); err != nil {
+				return faulty(http.StatusConflict, api.CodeInterface, err)
+			}
 		}
-		if err := a.apply(d, true); err != nil {
-			return faulty(http.StatusConflict, api.CodeInterface, err)
+		switch {
+		case m.Remove:
+		case m.Session == "":
+			object, _ = a.tunnelNow(m.Tunnel)
+		default:
+			object, _ = a.Session(m.Tunnel, m.Session, false)
 		}
 		return nil
 	})
+	return object, err
 }
 
 // planAmendment finds what one amendment means. The caller holds mu.
