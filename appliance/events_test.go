@@ -81,6 +81,21 @@ func TestEvents(t *testing.T) {
 	must(c.DeleteTunnel(ctx, "more"))
 	saw("deleted tunnel more api", "")
 
+	// A next hop that was never there is not lost before the kernel has asked in vain.
+	_, err = c.CreateTunnel(ctx, "mute", api.Keys{"encap": "ip", "local": "192.0.2.1", "peer": "192.0.2.77", "tid": 3, "ptid": 3})
+	must(err)
+	saw("created tunnel mute api", "")
+	saw("neighbour_lost tunnel mute api", "does not answer")
+	mu.Lock()
+	for _, e := range got {
+		if e.Tunnel == "mute" {
+			t.Errorf("%+v before", e)
+		}
+	}
+	mu.Unlock()
+	must(c.DeleteTunnel(ctx, "mute"))
+	saw("deleted tunnel mute api", "")
+
 	command(t, "ip link set ac0 down")
 	saw("down port ac0", "ac0")
 	saw("down session file two api", "port ac0: ")
@@ -110,6 +125,14 @@ func TestEvents(t *testing.T) {
 	must(err)
 	must(c.Confirm(ctx))
 	saw("confirmed appliance", "")
+	_, err = c.Reload(ctx, api.ReloadRequest{ConfirmWithin: 20})
+	must(err)
+	r, err := c.Reload(ctx, api.ReloadRequest{}) // confirms it too, and says so
+	must(err)
+	saw("confirmed appliance", "")
+	if !r.Confirmed {
+		t.Errorf("a reload while another waits for its confirmation: %+v", r)
+	}
 }
 
 // TestSlowEventReader: a reader that is too slow is told how much it missed, and holds up nobody.

@@ -77,12 +77,17 @@ func (a *Appliance) reload(r api.ReloadRequest) (api.Reload, error) {
 	if r.ConfirmWithin > 0 {
 		out.Confirm = a.awaitConfirmation(from, to, time.Duration(r.ConfirmWithin*float64(time.Second)))
 	} else {
+		out.Confirmed = a.pending != nil
 		a.confirmed(to)
 	}
 	out.Seconds = time.Since(start).Seconds()
 	a.logChanges(out.Changes)
 	a.log.Info("reloaded", "file", a.o.ConfigFile, "changes", len(out.Changes), "seconds", out.Seconds)
 	a.events.publish(api.Event{Type: api.EventReloaded, Kind: "appliance", Count: len(out.Changes)})
+	if out.Confirmed {
+		a.log.Info("the reload before, which waited for its confirmation, is confirmed by this one")
+		a.events.publish(api.Event{Type: api.EventConfirmed, Kind: "appliance"})
+	}
 	return out, nil
 }
 

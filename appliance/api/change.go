@@ -55,13 +55,14 @@ type ReloadRequest struct {
 
 // Reload tells what a reload did, or with DryRun would do.
 type Reload struct {
-	File     string     `json:"file"`
-	DryRun   bool       `json:"dry_run"`
-	Changes  []Change   `json:"changes"`
-	Warnings []Fault    `json:"warnings,omitempty"`
-	Waiting  []string   `json:"waiting,omitempty"`        // sessions among them that the host did not let come up, and why; of very many, the first
-	Confirm  *time.Time `json:"confirm_before,omitempty"` // it is rolled back then, unless confirmed
-	Seconds  float64    `json:"seconds"`                  // that it took
+	File      string     `json:"file"`
+	DryRun    bool       `json:"dry_run"`
+	Changes   []Change   `json:"changes"`
+	Warnings  []Fault    `json:"warnings,omitempty"`
+	Waiting   []string   `json:"waiting,omitempty"`        // sessions among them that the host did not let come up, and why; of very many, the first
+	Confirm   *time.Time `json:"confirm_before,omitempty"` // it is rolled back then, unless confirmed
+	Confirmed bool       `json:"confirmed,omitempty"`      // with it, one before that waited for its confirmation
+	Seconds   float64    `json:"seconds"`                  // that it took
 }
 
 // Types of Event.

@@ -31,6 +31,8 @@ func TestStatuses(t *testing.T) {
 		{"MissingArgument", []string{"check"}, statusUsage, "1 arg"},
 		{"SurplusArgument", []string{"show", "ports", "core0"}, statusUsage, "core0"},
 		{"BadLogLevel", []string{"run", "--log-level", "loud"}, statusUsage, "debug, info, warn or error"},
+		{"ConfirmAtOnce", []string{"reload", "--confirm-within", "0s"}, statusUsage, "more than 0"},
+		{"ConfirmNothing", []string{"reload", "--confirm-within", "5s", "--dry-run"}, statusUsage, "nothing to confirm"},
 		{"NoSuchFile", []string{"check", "testdata/none.toml"}, statusFailure, "testdata/none.toml"},
 		{"NobodyListens", []string{"show", "--control", "/nonexistent/control.sock"}, statusFailure, "is it running"},
 		{"Version", []string{"version"}, statusSuccess, "xwire"},

@@ -32,10 +32,11 @@ Sessions that do not differ keep their counters and lose no frame. A file with e
 nothing. What was created through the API stays.
 
 With --confirm-within all is rolled back after that time unless ` + "`xwire confirm`" + ` comes, and a start
-uses what ran before until the file is changed or reloaded.`,
+uses what ran before until the file is changed or reloaded. A reload without it, SIGHUP too, confirms
+the one that waits.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if within < 0 || within > 0 && dryRun {
+			if cmd.Flags().Changed("confirm-within") && (within <= 0 || dryRun) {
 				return usageError{errors.New("--confirm-within must be more than 0, and --dry-run has nothing to confirm")}
 			}
 			r, err := api.NewClient(control).Reload(cmd.Context(), api.ReloadRequest{DryRun: dryRun, ConfirmWithin: within.Seconds()})
@@ -122,6 +123,9 @@ func writeReload(w io.Writer, r api.Reload) error {
 	}
 	if r.Confirm != nil {
 		fmt.Fprintf(&b, "rolled back at %s unless `xwire confirm` comes\n", r.Confirm.Local().Format(time.TimeOnly))
+	}
+	if r.Confirmed {
+		b.WriteString("the reload that waited for its confirmation is confirmed by this one\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
