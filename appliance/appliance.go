@@ -65,6 +65,7 @@ type Appliance struct {
 	steering *steer.Steering
 	fabric   *rings.Fabric
 	arena    *rings.Arena
+	deep     uint32 // entries of fill and RX rings of ports that are there at the start
 	taps     *capture.Hub
 	captures captures
 

@@ -14,6 +14,7 @@ import (
 // one hold of mu: sessions that are not in the difference do not notice. Only the goroutine that owns
 // changes calls it.
 func (a *Appliance) apply(d *config.Difference, whole bool) error {
+	a.fabric.Brace()
 	set := a.changes(d)
 	a.addTargets(set)
 	want, unwanted := a.interfaces(set)

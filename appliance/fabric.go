@@ -125,10 +125,17 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 			queues = len(p.Queues)
 		}
 		sizing.Queues = append(sizing.Queues, make([]uint32, queues)...)
+		p.planned = queues
 		if long {
 			sizing.Jumbo += queues
 		}
 	}
+	all := 0
+	for _, p := range a.ports {
+		all += p.planned
+	}
+	deep, beyond := rings.DeepRing(max(all, 1))
+	a.deep, sizing.Deep = deep, all*beyond
 	a.mu.Unlock()
 	a.arena, err = rings.NewArena(rings.ArenaConfig{ChunkSize: chunk, Chunks: sizing.Chunks(), Spans: sizing.Spans(), HugePages: true})
 	if err != nil {
@@ -148,4 +155,17 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 		return err
 	}
 	return nil
+}
+
+// deepRing is how deep a port's rings may become: those that came later, or have more queues than they had,
+// have to do with what is spare.
+func (a *Appliance) deepRing(p *port) uint32 {
+	queues := len(p.Queues)
+	if queues == 0 {
+		queues = max(p.opened.info.RxQueues, 1)
+	}
+	if queues > p.planned {
+		return 0
+	}
+	return a.deep
 }

@@ -31,23 +31,25 @@ type tags struct{ outer, inner uint16 }
 // or not; opened is what it has while the interface is ours.
 type port struct {
 	config.Port
-	index  uint16
-	trunk  bool
-	taken  bool // for a route: no file names it
-	rules  steer.PortRules
-	vlans  []tags
-	pppoes []steer.PPPoE
-	opened *opened
-	reason string            // why it is not open, or not up
-	retry  time.Time         // not before
-	told   string            // the last reason that was logged
-	up     bool              // as events tell
-	warned map[string]bool   // what was logged once since it was last open
-	pause  time.Duration     // until the next try, when tries disturb the interface
-	last   rings.PortStatus  // of the last opening, while it is closed; the rings go on counting where they were
-	l2cp   uint64            // frames dropped by earlier steering programs
-	heard  uint64            // control messages that they handed up
-	passed map[string]uint64 // frames that these left to the kernel, by reason
+	index uint16
+	// planned is how many queues the arena has deep rings for; none of a port that was not there at the start.
+	planned int
+	trunk   bool
+	taken   bool // for a route: no file names it
+	rules   steer.PortRules
+	vlans   []tags
+	pppoes  []steer.PPPoE
+	opened  *opened
+	reason  string            // why it is not open, or not up
+	retry   time.Time         // not before
+	told    string            // the last reason that was logged
+	up      bool              // as events tell
+	warned  map[string]bool   // what was logged once since it was last open
+	pause   time.Duration     // until the next try, when tries disturb the interface
+	last    rings.PortStatus  // of the last opening, while it is closed; the rings go on counting where they were
+	l2cp    uint64            // frames dropped by earlier steering programs
+	heard   uint64            // control messages that they handed up
+	passed  map[string]uint64 // frames that these left to the kernel, by reason
 }
 
 // opened is a port's hold on its interface, in the order in which it was taken.
@@ -226,7 +228,7 @@ func (a *Appliance) takeInterface(p *port) (err error) {
 	}
 	if o.rings, err = a.fabric.AddPort(rings.PortConfig{
 		Index: p.index, Name: p.Name, Interface: p.Interface, Queues: p.Queues, Mode: mode, Spread: p.Spread == config.SpreadAuto, BusyPoll: p.BusyPoll,
-		Jumbo: a.jumbo(p),
+		Jumbo: a.jumbo(p), Deep: a.deepRing(p),
 	}); err != nil {
 		return fmt.Errorf("open queues of %s: %w", p.Interface, err)
 	}

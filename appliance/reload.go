@@ -37,6 +37,7 @@ func (a *Appliance) Reload(ctx context.Context, r api.ReloadRequest) (api.Reload
 // reload is Reload in its turn.
 func (a *Appliance) reload(r api.ReloadRequest) (api.Reload, error) {
 	start := time.Now()
+	a.fabric.Brace() // workers share CPUs with what follows
 	if r.ConfirmWithin < 0 || r.ConfirmWithin > 24*3600 {
 		return api.Reload{}, refused(http.StatusBadRequest, api.CodeInvalidRequest, "confirm within %g s: must be more than 0 and a day at most", r.ConfirmWithin)
 	}

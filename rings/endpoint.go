@@ -40,8 +40,8 @@ type endpoint struct {
 
 var _ kernel = &endpoint{}
 
-// newEndpoint makes a socket with rings of size entries, not bound yet.
-func newEndpoint(size uint32) (*endpoint, error) {
+// newEndpoint makes a socket, not bound yet, whose fill and RX rings have deep entries and the others size.
+func newEndpoint(deep, size uint32) (*endpoint, error) {
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if errors.Is(err, unix.EPERM) {
 		return nil, fmt.Errorf("open AF_XDP socket: %w (needs CAP_NET_RAW)", err)
@@ -53,34 +53,35 @@ func newEndpoint(size uint32) (*endpoint, error) {
 	for _, ring := range []struct {
 		name   string
 		option int
+		size   uint32
 	}{
-		{"fill", unix.XDP_UMEM_FILL_RING},
-		{"completion", unix.XDP_UMEM_COMPLETION_RING},
-		{"RX", unix.XDP_RX_RING},
-		{"TX", unix.XDP_TX_RING},
+		{"fill", unix.XDP_UMEM_FILL_RING, deep},
+		{"completion", unix.XDP_UMEM_COMPLETION_RING, size},
+		{"RX", unix.XDP_RX_RING, deep},
+		{"TX", unix.XDP_TX_RING, size},
 	} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_XDP, ring.option, int(size)); err != nil {
+		if err := unix.SetsockoptInt(fd, unix.SOL_XDP, ring.option, int(ring.size)); err != nil {
 			unix.Close(fd)
-			return nil, fmt.Errorf("make %s ring of %d: %w", ring.name, size, err)
+			return nil, fmt.Errorf("make %s ring of %d: %w", ring.name, ring.size, err)
 		}
 	}
 	// Kernels before 6.17 have no such option and send 32 frames a call; the worker calls again.
 	_ = unix.SetsockoptInt(fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, int(size))
 	// In copy mode each frame under way counts against the send buffer.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, int(size)*4096)
-	if err := e.mapRings(size); err != nil {
+	if err := e.mapRings(deep, size); err != nil {
 		e.close()
 		return nil, err
 	}
 	return e, nil
 }
 
-func (e *endpoint) mapRings(size uint32) error {
+func (e *endpoint) mapRings(deep, size uint32) error {
 	off, err := ringOffsets(e.fd)
 	if err != nil {
 		return fmt.Errorf("ask for ring offsets: %w", err)
 	}
-	view := func(name string, pgoff int64, off unix.XDPRingOffset, entry uintptr) (ringView, error) {
+	view := func(name string, pgoff int64, off unix.XDPRingOffset, size uint32, entry uintptr) (ringView, error) {
 		mem, err := unix.Mmap(e.fd, pgoff, int(off.Desc+uint64(size)*uint64(entry)),
 			unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 		if err != nil {
@@ -89,19 +90,19 @@ func (e *endpoint) mapRings(size uint32) error {
 		e.mapped = append(e.mapped, mem)
 		return viewRing(mem, off, size, entry)
 	}
-	fill, err := view("fill", unix.XDP_UMEM_PGOFF_FILL_RING, off.Fr, addressSize)
+	fill, err := view("fill", unix.XDP_UMEM_PGOFF_FILL_RING, off.Fr, deep, addressSize)
 	if err != nil {
 		return err
 	}
-	completion, err := view("completion", unix.XDP_UMEM_PGOFF_COMPLETION_RING, off.Cr, addressSize)
+	completion, err := view("completion", unix.XDP_UMEM_PGOFF_COMPLETION_RING, off.Cr, size, addressSize)
 	if err != nil {
 		return err
 	}
-	rx, err := view("RX", unix.XDP_PGOFF_RX_RING, off.Rx, descriptorSize)
+	rx, err := view("RX", unix.XDP_PGOFF_RX_RING, off.Rx, deep, descriptorSize)
 	if err != nil {
 		return err
 	}
-	tx, err := view("TX", unix.XDP_PGOFF_TX_RING, off.Tx, descriptorSize)
+	tx, err := view("TX", unix.XDP_PGOFF_TX_RING, off.Tx, size, descriptorSize)
 	if err != nil {
 		return err
 	}

@@ -294,6 +294,7 @@ func TestConfigurationsRefused(t *testing.T) {
 		{"index", PortConfig{Index: 1024}, "above 1023"},
 		{"index taken", PortConfig{Index: 3}, "is taken"},
 		{"ring size", PortConfig{RingSize: 1000}, "power of two"},
+		{"deep ring size", PortConfig{RingSize: 256, Deep: 1000}, "deep ring size 1000"},
 		{"queue twice", PortConfig{Queues: []uint32{1, 0, 1}}, "twice"},
 		{"worker", PortConfig{Workers: []int{2}}, "worker 2"},
 		{"workers", PortConfig{Workers: []int{0, 1}}, "2 workers for 1 queues"},

@@ -46,10 +46,10 @@ func (f *Fabric) AddFake(cfg PortConfig, sent func(queue uint32, frame []byte)) 
 	return k, f.add(k.Port, cfg, func() error {
 		c := k.Port.config
 		for i, number := range c.Queues {
-			quota := uint32(c.Quota / (2 * len(c.Queues)))
-			q := &queue{port: k.Port, number: number, worker: c.Workers[i], receiveQuota: quota, transmitQuota: quota}
+			q := &queue{port: k.Port, number: number, worker: c.Workers[i]}
+			q.allow(c)
 			f.stock(q)
-			side := newFakeSide(k, q, c.RingSize)
+			side := newFakeSide(k, q, c.Deep, c.RingSize)
 			for _, frame := range q.stock {
 				q.fill.put(uint64(frame) << f.arena.shift)
 			}
@@ -62,12 +62,12 @@ func (f *Fabric) AddFake(cfg PortConfig, sent func(queue uint32, frame []byte)) 
 	})
 }
 
-func newFakeSide(k *Fake, q *queue, size uint32) *fakeSide {
-	mask := size - 1
+func newFakeSide(k *Fake, q *queue, deep, size uint32) *fakeSide {
+	mask, deepMask := size-1, deep-1
 	words := func() *uint32 { return &make([]uint32, 32)[16] } // on a cache line of its own
-	q.fill = &fillRing{producer: words(), consumer: words(), flags: words(), entries: make([]uint64, size), mask: mask}
+	q.fill = &fillRing{producer: words(), consumer: words(), flags: words(), entries: make([]uint64, deep), mask: deepMask}
 	q.completion = &completionRing{producer: words(), consumer: words(), entries: make([]uint64, size), mask: mask}
-	rx := &rxRing{producer: words(), consumer: words(), entries: make([]unix.XDPDesc, size), mask: mask}
+	rx := &rxRing{producer: words(), consumer: words(), entries: make([]unix.XDPDesc, deep), mask: deepMask}
 	tx := &txRing{producer: words(), consumer: words(), flags: words(), entries: make([]unix.XDPDesc, size), mask: mask}
 	*tx.flags = ringNeedWakeup
 	side := &fakeSide{fake: k, queue: q, txEntries: tx.entries, rxEntries: rx.entries, txProducer: tx.producer, rxConsumer: rx.consumer}

@@ -111,6 +111,7 @@ func (w *worker) join(p *Port, c *portCounters) {
 		}
 		w.queues = append(w.queues, q)
 		w.sockets = append(w.sockets, q.sockets...)
+		q.setDepth(w.braced != 0)
 		q.refill(&w.cache, w.owners, w.shift)
 	}
 	w.listPolled()

@@ -22,7 +22,8 @@ type PortConfig struct {
 	Queues    []uint32 // nil: all that the interface receives on
 	Mode      Mode     // ModeSKB if the XDP program is attached in skb mode
 	RingSize  uint32   // entries of each ring, a power of two from 64 to 16384; 0 means 2048
-	Quota     int      // most frames its rings may tie up; 0: two rings full for each queue
+	Deep      uint32   // entries of fill and RX rings, likewise, RingSize or more, which are full while a worker is braced; 0: RingSize
+	Quota     int      // most frames its rings may tie up; 0: all rings full
 	Workers   []int    // which worker has which of Queues; nil: worker queue mod workers
 	BusyPoll  bool     // workers run the driver themselves, instead of the interrupt's CPU
 	Spread    bool     // with fewer queues than workers, frames go to the workers that a Spreader names
@@ -168,6 +169,10 @@ func (c *PortConfig) check(workers int) error {
 	if c.RingSize < 64 || c.RingSize > 16384 || c.RingSize&(c.RingSize-1) != 0 {
 		return fmt.Errorf("ring size %d is not a power of two from 64 to 16384", c.RingSize)
 	}
+	c.Deep = max(c.Deep, c.RingSize)
+	if c.Deep > 16384 || c.Deep&(c.Deep-1) != 0 {
+		return fmt.Errorf("deep ring size %d is not a power of two from %d to 16384", c.Deep, c.RingSize)
+	}
 	if len(c.Queues) == 0 {
 		return errors.New("no queues")
 	}
@@ -188,7 +193,7 @@ func (c *PortConfig) check(workers int) error {
 			return fmt.Errorf("worker %d is not among the %d", w, workers)
 		}
 	}
-	full := 2 * len(c.Queues) * int(c.RingSize)
+	full := len(c.Queues) * int(c.RingSize+c.Deep)
 	if c.Quota == 0 || c.Quota > full {
 		c.Quota = full
 	}
@@ -240,13 +245,13 @@ func (p *Port) open() error {
 }
 
 func (p *Port) openAll() error {
-	quota := uint32(p.config.Quota / (2 * len(p.config.Queues)))
 	receivers, senders, _ := queueCounts(p.config.Interface) // 0: the driver does not tell
 	for i, number := range p.config.Queues {
-		q := &queue{port: p, number: number, worker: p.config.Workers[i], receiveQuota: quota, transmitQuota: quota}
+		q := &queue{port: p, number: number, worker: p.config.Workers[i]}
+		q.allow(p.config)
 		p.fabric.stock(q)
 		p.queues = append(p.queues, q)
-		e, err := p.join.open(p.ifindex, number, p.config.RingSize, q.stock, bindPatience)
+		e, err := p.join.open(p.ifindex, number, p.config.Deep, p.config.RingSize, q.stock, bindPatience)
 		if err != nil {
 			return fmt.Errorf("bind queue %d: %w", number, err)
 		}

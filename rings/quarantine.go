@@ -81,7 +81,7 @@ func awaitRelease(ifindex int, queue uint32, patience time.Duration) error {
 	}
 	defer arena.Close()
 	probe := &registration{arena: arena}
-	e, err := probe.open(ifindex, queue, 64, nil, patience)
+	e, err := probe.open(ifindex, queue, 64, 64, nil, patience)
 	switch {
 	case err == nil:
 		_ = e.close()

@@ -14,11 +14,20 @@ type queue struct {
 	sockets    []*socket
 	stock      []uint32 // the frames in the fill ring when the queue was bound
 
-	// Frames entrusted to the kernel and not come back. Neither exceeds its quota, which is not
-	// above the ring size: RX and completion rings cannot overflow.
+	// Frames entrusted to the kernel and not come back. Neither exceeds the largest quota that it had, which
+	// is not above the ring size: RX and completion rings cannot overflow.
 	receiving, sending          uint32
 	receiveQuota, transmitQuota uint32
+	usualQuota, deepQuota       uint32 // one of these is the receiveQuota
 	receiveOwner, transmitOwner owner
+}
+
+// allow sets the quotas of one of a port's queues.
+func (q *queue) allow(c PortConfig) {
+	each := uint32(c.Quota / len(c.Queues))
+	q.transmitQuota = min(c.RingSize, each/2)
+	q.usualQuota, q.deepQuota = q.transmitQuota, min(c.Deep, each-q.transmitQuota)
+	q.receiveQuota = q.usualQuota
 }
 
 // socket is an AF_XDP socket on a queue. rx is nil for one that only sends.
@@ -42,10 +51,10 @@ type socket struct {
 
 // refill gives the kernel empty frames up to the quota. It tells whether the pool ran dry.
 func (q *queue) refill(c *cache, owners []owner, shift uint) (dry bool) {
-	want := q.receiveQuota - q.receiving
-	if want == 0 {
+	if q.receiving >= q.receiveQuota {
 		return false
 	}
+	want := q.receiveQuota - q.receiving
 	want = min(want, q.fill.room(want))
 	n := uint32(0)
 	for ; n < want; n++ {

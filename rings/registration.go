@@ -52,10 +52,10 @@ func singleOnly(err error) bool {
 // again for as long as patience while the queue is busy. The
 // frames of stock are in its fill ring before that: a driver that finds the ring empty when it
 // sets up the queue may never look again (virtio_net).
-func (r *registration) open(ifindex int, queue, ringSize uint32, stock []uint32, patience time.Duration) (*endpoint, error) {
+func (r *registration) open(ifindex int, queue, deep, ringSize uint32, stock []uint32, patience time.Duration) (*endpoint, error) {
 	deadline := time.Now().Add(patience)
 	for {
-		e, err := r.attempt(ifindex, queue, ringSize, stock)
+		e, err := r.attempt(ifindex, queue, deep, ringSize, stock)
 		if err == nil {
 			r.members = append(r.members, e)
 			return e, nil
@@ -70,8 +70,8 @@ func (r *registration) open(ifindex int, queue, ringSize uint32, stock []uint32,
 	}
 }
 
-func (r *registration) attempt(ifindex int, queue, ringSize uint32, stock []uint32) (*endpoint, error) {
-	e, err := newEndpoint(ringSize)
+func (r *registration) attempt(ifindex int, queue, deep, ringSize uint32, stock []uint32) (*endpoint, error) {
+	e, err := newEndpoint(deep, ringSize)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,9 @@ const (
 	injectedFrames = 64
 	// heldSpans is how many spans a worker's handler may put frames together in without others' want.
 	heldSpans = 256
+	// deepest is the most entries of a deep ring, and deepFrames how many frames all of them may hold.
+	deepest    = 16384
+	deepFrames = 32768
 )
 
 // defaultInbox keeps what can lie in front of one worker to about 2048 frames.
@@ -24,6 +27,7 @@ type Sizing struct {
 	Inbox   int
 	Held    int
 	Queues  []uint32 // the ring size of each queue of each port
+	Deep    int      // frames that the deep rings of all ports take beyond that
 	Jumbo   int      // how many of these are of ports with Jumbo
 }
 
@@ -47,6 +51,7 @@ func (s Sizing) Chunks() int {
 	}
 	n += workers * (s.Held + injectedFrames + spare)
 	n += workers * (workers - 1) * s.Inbox
+	n += s.Deep
 	for _, size := range s.Queues {
 		if size == 0 {
 			size = defaultRingSize
@@ -65,4 +70,14 @@ func (s Sizing) Spans() int {
 	}
 	workers := max(s.Workers, 1)
 	return (workers+1)*cacheSize + workers*(spareSpans+heldSpans) + s.Jumbo*defaultRingSize/2
+}
+
+// DeepRing is the size of deep rings for a fabric with so many queues in all, and how many frames each takes
+// beyond the usual: together no more than deepFrames, so the memory does not grow with the queues.
+func DeepRing(queues int) (size uint32, beyond int) {
+	size = deepest
+	for size > defaultRingSize && (int(size)-defaultRingSize)*queues > deepFrames {
+		size /= 2
+	}
+	return size, int(size) - defaultRingSize
 }

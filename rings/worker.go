@@ -67,6 +67,7 @@ type worker struct {
 	timeout   unix.Timespec
 	busyPolls bool  // some socket does
 	lastMoved int64 // of a worker that busy-polls: when a round last had something to do
+	braced    int64 // until when fill rings are deep; 0: they are not
 	scratch   [8]byte
 	counters  *workerCounters
 
@@ -146,12 +147,15 @@ func (w *worker) run(started chan<- error) {
 	started <- nil
 
 	last := w.clock.now()
+	w.brace(last)
 	for !w.stop.Load() {
 		now := w.clock.now()
 		w.counters.busy.add(uint64(now - last))
+		w.steady(now, now-last)
 		last = now
 		if moved := w.round(now); !w.restless(now, moved) && moved == 0 {
 			last = w.park(now)
+			w.late(last)
 		}
 	}
 	w.mu.Lock()
