@@ -5,13 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
+	"strings"
 	"time"
 
-	"os"
-
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func (e *env) benchCommand() *cobra.Command {
@@ -20,13 +22,25 @@ func (e *env) benchCommand() *cobra.Command {
 		Short: "Measure: the data path in process, over veth, or over real ports",
 		Long: `Measure what this machine does. Progress goes to standard error; standard output has the figures,
 with --json as one JSON object at its end. bench/README.md tells how each recorded figure was made.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args:              usageArgs(cobra.NoArgs),
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return nothingNegative(cmd.Flags()) },
 		RunE: func(*cobra.Command, []string) error {
 			return usageError{errors.New("bench: a sub-command is missing")}
 		},
 	}
 	cmd.AddCommand(e.benchCoreCommand(), e.benchVethCommand(), e.benchGenerateCommand(), e.benchSinkCommand(), e.benchNDRCommand(), e.benchStartCommand(), e.benchReloadCommand())
 	return cmd
+}
+
+// nothingNegative refuses times, rates and numbers below 0. Only a CPU may be -1: none.
+func nothingNegative(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		number := slices.Contains([]string{"int", "float64", "duration", "intSlice"}, f.Value.Type())
+		if number && !strings.HasSuffix(f.Name, "cpu") && strings.HasPrefix(strings.TrimPrefix(f.Value.String(), "["), "-") && err == nil {
+			err = usageError{fmt.Errorf("--%s %s: must not be negative", f.Name, f.Value)}
+		}
+	})
+	return err
 }
 
 // progress prints a line to standard error.

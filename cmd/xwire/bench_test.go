@@ -239,6 +239,7 @@ func TestBenchWrongCalls(t *testing.T) {
 		{"veth", "--case", "snabb"}, {"veth", "--sink", "drain"}, {"generate"}, {"generate", "--size", "9000", "--interface", "lo"},
 		{"sink"}, {"sink", "--interface", "lo", "--side", "core"}, {"generate", "--interface", "lo", "--dst", "mac"},
 		{"ndr", "--size", "1"}, {"ndr", "--from", "lo"}, {"ndr", "--case", "snabb"},
+		{"core", "--rounds", "-1"}, {"generate", "--interface", "lo", "--rate", "-5"}, {"sink", "--interface", "lo", "--duration", "-1s"}, {"ndr", "--loss", "-1"},
 	} {
 		if status, _, errs := bench(t, args...); status != statusUsage {
 			t.Errorf("bench %v: status %d, want %d: %s", args, status, statusUsage, errs)
