@@ -59,7 +59,11 @@ func LoadConfig(o *Options) (*config.Config, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	log.Error(message, "file", o.ConfigFile, "kept", file, "error", err)
+	why := []any{"file", o.ConfigFile, "kept", file}
+	if err != nil {
+		why = append(why, "error", err)
+	}
+	log.Error(message, why...)
 	o.Kept, o.Instead = file, instead
 	return last, nil
 }
