@@ -66,14 +66,8 @@ func (s *Session) checkVersion(p problems, t *Tunnel, mine func(string) bool) {
 	if !s.PPP() {
 		p.errorf("pseudowire", `must be "ppp" or "pppac" in a tunnel of version "l2tpv2", which carries nothing else`)
 	}
-	for _, id := range []struct {
-		key string
-		n   uint32
-	}{{"sid", s.SID}, {"psid", s.PSID}} {
-		if id.n > 0xffff {
-			p.errorf(id.key, "%d is out of range; L2TPv2 has session ids of 1 to 65535", id.n)
-		}
-	}
+	checkV2ID(p, "session", "sid", s.SID)
+	checkV2ID(p, "session", "psid", s.PSID)
 	if s.TxCookie.Len() > 0 {
 		p.errorf("tx_cookie", "L2TPv2 has no cookies; leave it out")
 	}

@@ -208,13 +208,14 @@ func (t *tunnelDraft) checkV2(p problems) {
 	if t.Encap != l2tp.EncapUDP {
 		p.errorf("encap", `must be "udp" with version = "l2tpv2"`)
 	}
-	for _, id := range []struct {
-		key string
-		n   uint32
-	}{{"tid", t.TID}, {"ptid", t.PTID}} {
-		if id.n > 0xffff {
-			p.errorf(id.key, "%d is out of range; L2TPv2 has tunnel ids of 1 to 65535", id.n)
-		}
+	checkV2ID(p, "tunnel", "tid", t.TID)
+	checkV2ID(p, "tunnel", "ptid", t.PTID)
+}
+
+// checkV2ID refuses the id of a tunnel or session that has no room in L2TPv2's 16 bits.
+func checkV2ID(p problems, kind, key string, id uint32) {
+	if id > 0xffff {
+		p.errorf(key, "%d is out of range; L2TPv2 has %s ids of 1 to 65535", id, kind)
 	}
 }
 
