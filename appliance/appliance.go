@@ -83,11 +83,12 @@ type Appliance struct {
 	clients   map[string]l2tp.MAC // addresses of the local interfaces of PPP sessions, by name
 	count     int                 // sessions of all tunnels
 	targets   map[nexthop.Key]*target
-	index     *index           // nil until a request needs it
-	resized   map[*target]bool // their routes' MTU has changed, their local interfaces' not yet
-	lost      map[string]bool  // local interfaces that have gone, by name
-	retryLost time.Time        // not before
-	toldOAM   time.Time        // when a VCCV message was logged last
+	index     *index             // nil until a request needs it
+	ends      map[ends][]*tunnel // nil until a report of a path MTU needs it
+	resized   map[*target]bool   // their routes' MTU has changed, their local interfaces' not yet
+	lost      map[string]bool    // local interfaces that have gone, by name
+	retryLost time.Time          // not before
+	toldOAM   time.Time          // when a VCCV message was logged last
 	trunkMTU  int
 	toldPorts []int          // ifindexes that next hops know as ports
 	answers   int            // targets whose first answer has come

@@ -72,6 +72,9 @@ const reindexed = 1000
 
 // reindex keeps the index in step with a change set, or lets it go. The caller holds mu.
 func (a *Appliance) reindex(set *changeSet) {
+	if len(set.Tunnels) > 0 {
+		a.ends = nil
+	}
 	if a.index == nil {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -34,6 +35,22 @@ func (t *target) mtu() int {
 		return t.path.mtu
 	}
 	return t.hop.MTU
+}
+
+// ends are a tunnel's two addresses.
+type ends struct{ local, peer netip.Addr }
+
+// between lists the tunnels of two addresses. It looks them up, as anyone may send reports about any. The
+// caller holds mu.
+func (a *Appliance) between(local, peer netip.Addr) []*tunnel {
+	if a.ends == nil {
+		a.ends = make(map[ends][]*tunnel, len(a.tunnels))
+		for _, t := range a.tunnels {
+			e := ends{t.Local.Addr(), t.Peer.Addr()}
+			a.ends[e] = append(a.ends[e], t)
+		}
+	}
+	return a.ends[ends{local, peer}]
 }
 
 // hearPaths follows what routers tell of packets that are too large for them, until ctx ends.
@@ -78,8 +95,8 @@ func (a *Appliance) hearPath(s *pathmtu.Socket) {
 func (a *Appliance) tooBig(r *pathmtu.Report, now time.Time) (looked bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, t := range a.tunnels {
-		if t.target == nil || t.Encap != r.Encap || t.Peer.Addr() != r.Peer.Addr() || t.Local.Addr() != r.Local.Addr() || t.Encap == l2tp.EncapUDP && t.Peer.Port() != r.Peer.Port() {
+	for _, t := range a.between(r.Local.Addr(), r.Peer.Addr()) {
+		if t.target == nil || t.Encap != r.Encap || t.Encap == l2tp.EncapUDP && t.Peer.Port() != r.Peer.Port() {
 			continue
 		}
 		p := &t.target.path
