@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"xwire/appliance/api"
 	"xwire/bench/lab"
@@ -96,7 +100,33 @@ func newRig(ctx context.Context, c Config) (r *rig, err error) {
 	if err := r.box.Start(ctx, r.files.text(0)); err != nil {
 		return r, err
 	}
+	if c.Apart {
+		if err := r.apart(); err != nil {
+			return r, err
+		}
+	}
 	return r, r.forwards(ctx)
+}
+
+// apart leaves the generator's CPU to the generator, as if it were another machine: the box's threads stay on
+// the worker's.
+func (r *rig) apart() error {
+	var set unix.CPUSet
+	set.Set(r.config.Worker)
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", r.box.Process().PID()))
+	if err != nil {
+		return fmt.Errorf("list the threads of the box: %w", err)
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		if err := unix.SchedSetaffinity(id, &set); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("keep the box on CPU %d: %w", r.config.Worker, err)
+		}
+	}
+	return nil
 }
 
 func (r *rig) close() error {
@@ -136,6 +166,8 @@ type Flow struct {
 	Arrived uint64  `json:"arrived"`
 	Lost    uint64  `json:"lost"`
 	Late    uint64  `json:"not_generated"` // frames that the generator had no time for
+	// Stolen is the seconds that the hypervisor kept from the machine's CPUs while they had work.
+	Stolen float64 `json:"stolen_seconds"`
 	// Drops is where the box lost frames, by its own counters.
 	Drops map[string]uint64 `json:"drops,omitempty"`
 }
@@ -147,6 +179,10 @@ func (r *rig) flow(ctx context.Context, rate float64, f func(context.Context) er
 		return nil, err
 	}
 	before, err := r.sink.Arrived()
+	if err != nil {
+		return nil, err
+	}
+	stolen, err := stolenSince(0)
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +203,9 @@ func (r *rig) flow(ctx context.Context, rate float64, f func(context.Context) er
 		return nil, err
 	}
 	v := &Flow{Rate: rate, Seconds: took.Seconds(), Drops: map[string]uint64{}}
+	if v.Stolen, err = stolenSince(stolen); err != nil {
+		return nil, err
+	}
 	after, err := r.sink.Arrived()
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ type Config struct {
 	Rest      time.Duration // how long nothing changes, first; 0: 10 s
 	Generator int           // CPU
 	Worker    int           // CPU
+	Apart     bool          // all of the box is on the worker's CPU, until it is stopped and started
 	Progress  func(line string)
 }
 
@@ -47,6 +48,7 @@ type Report struct {
 	Deleted  []Duration     `json:"deleted_seconds"`
 	Outages  []Duration     `json:"outage_seconds"`
 	Mode     string         `json:"mode"`
+	Apart    bool           `json:"apart,omitempty"` // the box had the worker's CPU only, but at stops and starts
 	Machine  figure.Machine `json:"machine"`
 }
 
@@ -90,7 +92,7 @@ func Run(ctx context.Context, c Config) (report *Report, err error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	report = &Report{Sessions: c.Sessions, Size: c.Size, Mode: "copy", Machine: figure.ThisMachine()}
+	report = &Report{Sessions: c.Sessions, Size: c.Size, Mode: "copy", Apart: c.Apart, Machine: figure.ThisMachine()}
 	r, err := newRig(ctx, c)
 	defer func() { err = errors.Join(err, r.close()) }()
 	if err != nil {
@@ -112,7 +114,7 @@ func Run(ctx context.Context, c Config) (report *Report, err error) {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		*to = *v
-		c.Progress(fmt.Sprintf("%s: %.1f s, %d frames sent, %d counted, %d arrived, %d lost, %d not generated %v", what, v.Seconds, v.Sent, v.Counted, v.Arrived, v.Lost, v.Late, v.Drops))
+		c.Progress(fmt.Sprintf("%s: %.1f s, %d frames sent, %d counted, %d arrived, %d lost, %d not generated, %.1f s stolen %v", what, v.Seconds, v.Sent, v.Counted, v.Arrived, v.Lost, v.Late, v.Stolen, v.Drops))
 		return nil
 	}
 	if err := step("rest", &report.Rest, func(ctx context.Context) error { return pause(ctx, c.Rest) }); err != nil {

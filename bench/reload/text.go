@@ -24,18 +24,21 @@ func (r *Report) Benchmark() string {
 func (r *Report) Table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v\nveth ports in %s mode; %d sessions in the file; frames of %d bytes of %d sessions in turn, which nothing changes\n", r.Machine, r.Mode, r.Sessions, r.Size, watched)
+	if r.Apart {
+		b.WriteString("all threads of the box on the worker's CPU, the generator alone on the other\n")
+	}
 	if r.NDR > 0 {
 		fmt.Fprintf(&b, "rate without loss at rest: %.3f Mpps\n", r.NDR)
 	}
 	b.WriteString("\n")
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "meanwhile\tseconds\tframes/s\tsent\tcounted\tarrived\tlost\tnot generated\t")
+	fmt.Fprintln(w, "meanwhile\tseconds\tframes/s\tsent\tcounted\tarrived\tlost\tnot generated\tstolen s\t")
 	for _, v := range []struct {
 		what string
 		flow Flow
 	}{{"nothing", r.Rest}, {fmt.Sprintf("%d reloads, %d changes", len(r.Reloads), r.Changes), r.Reload}, {fmt.Sprintf("%d requests", len(r.Added)+len(r.Modified)+len(r.Deleted)), r.Request}} {
 		f := v.flow
-		fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%d\t%d\t%d\t%d\t%d\t\n", v.what, f.Seconds, f.Rate, f.Sent, f.Counted, f.Arrived, f.Lost, f.Late)
+		fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%d\t%d\t%d\t%d\t%d\t%.1f\t\n", v.what, f.Seconds, f.Rate, f.Sent, f.Counted, f.Arrived, f.Lost, f.Late, f.Stolen)
 	}
 	w.Flush()
 	b.WriteString("\n")
