@@ -318,9 +318,12 @@ func (f *Forwarder) refuse(b []byte, fr *Frame, l *lookup, d *session, t *tunnel
 	}
 }
 
-// note counts what suspect found.
+// note counts what suspect found. A frame that nothing is odd about ends a suspicion.
 func (c *rareCounters) note(s Suspicion, now int64) {
 	if s == 0 {
+		if c.suspicion.Load() != 0 { // the peer's settings have been mended, or ours
+			c.suspicion.Store(0)
+		}
 		return
 	}
 	c.suspect.add(1)

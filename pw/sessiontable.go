@@ -422,7 +422,8 @@ func (t *Table) SessionCounters(id SessionID) Counters {
 	return sum
 }
 
-// Suspicion returns what the latest odd frame of a session told of the peer's settings.
+// Suspicion returns what the latest odd frame of a session told of the peer's settings, or 0 if none came
+// or a frame after it told that they agree.
 func (t *Table) Suspicion(id SessionID) Suspicion {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -19,3 +19,23 @@ func TestLatestSuspicion(t *testing.T) {
 		}
 	}
 }
+
+// A suspicion ends with the first frame that says otherwise: once settings agree nobody is told of old
+// ones.
+func TestSuspicionEnds(t *testing.T) {
+	h := newHostile(t)
+	id := h.session(1, Attachment{Port: 1})
+	frame := customer(0x0806)
+	if out, _ := h.one(0, h.packet(1, append([]byte{1, 2, 3, 4}, frame...), nil)); out != 1 {
+		t.Fatalf("out of %d", out)
+	}
+	if h.table.Suspicion(id) == 0 {
+		t.Fatal("no suspicion of a peer that sends a cookie")
+	}
+	if out, _ := h.one(0, h.packet(1, frame, nil)); out != 1 {
+		t.Fatalf("out of %d", out)
+	}
+	if s := h.table.Suspicion(id); s != 0 {
+		t.Errorf("still %v", s)
+	}
+}
