@@ -60,7 +60,7 @@ func TestReopenedPortKeepsSources(t *testing.T) {
 	command(t, "ip link set mac0 up")
 	command(t, "ip addr del 192.0.2.1/24 dev core0")
 	command(t, "ip addr add 192.0.2.1/24 dev mac0")
-	command(t, "ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev mac0 nud permanent")
+	command(t, "ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:02 dev mac0 nud permanent")
 	a, _, _ := launch(t, localsText)
 	until(t, "the tunnel is up", func() bool { return a.Status().TunnelsUp == 1 })
 	a.mu.Lock() // next hops tell nothing for as long

@@ -43,7 +43,7 @@ func rig(t *testing.T, text string) (*Appliance, *api.Client) {
 		command(t, "ip link set far-"+name+" up")
 	}
 	command(t, "ip addr add 192.0.2.1/24 dev core0")
-	command(t, "ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev core0")
+	command(t, "ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:02 dev core0")
 	a, _, _ := launch(t, text)
 	_, c := witnessed(t, a)
 	return a, c

@@ -36,7 +36,7 @@ psid = 2
 	a, c := rig(t, requestText+strings.ReplaceAll(ends, "TYPE", "pseudowire = \"ppp\"\nl2spec_type = \"default\"")+
 		strings.NewReplacer("TYPE", "l2spec_type = \"none\"", "tunnel.x", "tunnel.v", "tunnel.y", "tunnel.w", "y/b", "w/b", "tid = ", "tid = 1",
 			`"192.0.2.1"`, `"192.0.2.1:1801"`, "1702", "1802").Replace(ends))
-	command(t, "ip neigh add 192.0.2.3 lladdr 02:00:00:00:00:03 dev core0")
+	command(t, "ip neigh replace 192.0.2.3 lladdr 02:00:00:00:00:03 dev core0")
 	ctx := t.Context()
 	must := func(err error) {
 		t.Helper()

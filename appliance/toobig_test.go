@@ -20,7 +20,7 @@ func TestReportsFollowTunnels(t *testing.T) {
 	a, c := rig(t, requestText)
 	ctx := t.Context()
 	for _, n := range []string{"3", "4"} {
-		command(t, "ip neigh add 192.0.2."+n+" lladdr 02:00:00:00:00:0"+n+" dev core0")
+		command(t, "ip neigh replace 192.0.2."+n+" lladdr 02:00:00:00:00:0"+n+" dev core0")
 	}
 	mtu := func(name string) int {
 		a.mu.Lock()

@@ -99,7 +99,7 @@ func testFramesAreWhole(t *testing.T, kind trunk.Kind) {
 	for i, name := range []string{"one", "two"} {
 		ip(t, fmt.Sprintf("addr add 10.0.%d.1/24 dev %s", i, name))
 		ip(t, fmt.Sprintf("link set %s up", name))
-		ip(t, fmt.Sprintf("neigh add 10.0.%d.2 lladdr 02:00:00:00:00:02 dev %s nud permanent", i, name))
+		ip(t, fmt.Sprintf("neigh replace 10.0.%d.2 lladdr 02:00:00:00:00:02 dev %s nud permanent", i, name))
 	}
 	c := newCapture(t, map[trunk.Kind]string{trunk.VLANs: "xw-stack", trunk.Spliced: "xw-port"}[kind], kind == trunk.Spliced)
 	for i, tags := range []string{

@@ -127,7 +127,7 @@ func TestQueues(t *testing.T) {
 	s := start(t)
 	join(t, s, Place{CVLAN: 7}, newInterface(t, "one"))
 	run(t, "ip addr add 10.0.0.1/24 dev one")
-	run(t, "ip neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev one nud permanent")
+	run(t, "ip neigh replace 10.0.0.2 lladdr 02:00:00:00:00:02 dev one nud permanent")
 	for flow := range 16 {
 		before := at.perQueue(t)
 		sendDatagrams(t, fmt.Sprintf("10.0.0.2:%d", 1000+flow), 8)
