@@ -41,7 +41,8 @@ func (h *hello) notAsked() string {
 func (h *hello) receive(now time.Time, m *control.Message) {
 	h.status.Received++
 	waited := !h.ch.Idle()
-	if h.ch.Receive(m) == control.Senseless {
+	verdict := h.ch.Receive(m)
+	if verdict == control.Senseless {
 		return
 	}
 	h.status.Heard = now
@@ -53,7 +54,11 @@ func (h *hello) receive(now time.Time, m *control.Message) {
 		h.turn(now, Up, "")
 		h.due = now.Add(h.interval)
 	case h.status.State == Up:
-		h.due = now.Add(h.interval)
+		// One that is sent again tells that our acknowledgement did not arrive: that does not put our
+		// question off.
+		if verdict != control.Duplicate {
+			h.due = now.Add(h.interval)
+		}
 	case h.ch.Idle(): // it is back: ask at once, for it may not hear us
 		h.due = now
 	}

@@ -102,6 +102,17 @@ func TestHello(t *testing.T) {
 			c.until(27 * s)
 			c.until(28 * s)
 		}, "0s HELLO 0/0; 0s is up; 9s ACK 1/1; 18s ACK 1/2; 28s HELLO 1/2"},
+		{"what the peer sends again does not put it off", Tunnel{Hello: 10 * s}, func(c *script) {
+			c.speak()
+			c.hears(control.ACK, 0, 1)
+			c.until(9 * s)
+			c.hears(control.Hello, 0, 1)
+			c.until(12 * s)
+			c.hears(control.Hello, 0, 1)
+			c.until(18 * s)
+			c.hears(control.Hello, 0, 1)
+			c.until(19 * s)
+		}, "0s HELLO 0/0; 0s is up; 9s ACK 1/1; 12s ACK 1/1; 18s ACK 1/1; 19s HELLO 1/1"},
 		{"down after three, then tried again", Tunnel{Hello: 20 * s, Retry: s}, func(c *script) {
 			c.speak()
 			c.hears(control.ACK, 0, 1)
