@@ -50,6 +50,9 @@ func ReadAttention(pids ...int) Attention {
 	return a
 }
 
+// Stolen is what the hypervisor has kept from all CPUs since an earlier reading.
+func (a Attention) Stolen(since Attention) time.Duration { return a.stolen - since.stolen }
+
 // Busiest is the CPU time, since an earlier reading, of the thread that had most, those left out.
 func (a Attention) Busiest(since Attention, without ...int) time.Duration {
 	most := time.Duration(0)
@@ -67,7 +70,7 @@ func (a Attention) Busiest(since Attention, without ...int) time.Duration {
 // time of one CPU. 0 is a machine that did nothing else.
 func (a Attention) DisturbedPercent(since Attention) float64 {
 	window := a.at.Sub(since.at)
-	lost := a.stolen - since.stolen
+	lost := a.Stolen(since)
 	for file, now := range a.threads {
 		before := since.threads[file] // none: it began since
 		if ran, waited := now.ran-before.ran, now.waited-before.waited; ran+waited >= window/4 {

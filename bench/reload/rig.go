@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"xwire/appliance/api"
+	"xwire/bench/figure"
 	"xwire/bench/lab"
 	"xwire/bench/traffic"
 )
@@ -182,10 +183,7 @@ func (r *rig) flow(ctx context.Context, rate float64, f func(context.Context) er
 	if err != nil {
 		return nil, err
 	}
-	stolen, err := stolenSince(0)
-	if err != nil {
-		return nil, err
-	}
+	attention := figure.ReadAttention()
 	l := r.load
 	l.Rate, l.Limit = rate, time.Hour
 	sending, stop := context.WithCancel(ctx)
@@ -203,9 +201,7 @@ func (r *rig) flow(ctx context.Context, rate float64, f func(context.Context) er
 		return nil, err
 	}
 	v := &Flow{Rate: rate, Seconds: took.Seconds(), Drops: map[string]uint64{}}
-	if v.Stolen, err = stolenSince(stolen); err != nil {
-		return nil, err
-	}
+	v.Stolen = figure.ReadAttention().Stolen(attention).Seconds()
 	after, err := r.sink.Arrived()
 	if err != nil {
 		return nil, err
