@@ -209,9 +209,9 @@ func (f *Forwarder) authentic(b []byte, l *lookup, d *session, t *tunnel) Drop {
 		}
 		switch w {
 		case d.rxCookie[0]:
-			d.rxFirst.add(1)
+			d.accepted(0, 1)
 		case d.rxCookie[1]:
-			d.rxSecond.add(1)
+			d.accepted(1, 1)
 		default:
 			return DropCookieMismatch
 		}

@@ -45,13 +45,13 @@ type Namer interface {
 func (t *Table) Explain(frame []byte, in uint16, n Namer) (x Explanation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := explainer{t: t, n: n, x: &x, in: in}
+	f := &Forwarder{table: t, sessions: t.workers[0].sessions}
+	e := explainer{t: t, f: f, n: n, x: &x, in: in}
 	e.say("frame", "%s", describe(frame))
 	if len(frame) < l2tp.EthernetLen {
 		e.drop("frame", DropRunt)
 		return x
 	}
-	f := e.forwarder()
 	x.Outer = f.OuterPort(in)
 	record, way := f.find(frame, in)
 	x.Way = way
@@ -82,14 +82,10 @@ func (t *Table) Explain(frame []byte, in uint16, n Namer) (x Explanation) {
 // explainer makes one explanation. It holds the table's lock.
 type explainer struct {
 	t  *Table
+	f  *Forwarder // looks at what the first worker sees, and forwards nothing
 	n  Namer
 	x  *Explanation
 	in uint16
-}
-
-// forwarder is one that may look at what the first worker sees; it forwards nothing.
-func (e *explainer) forwarder() *Forwarder {
-	return &Forwarder{table: e.t, sessions: e.t.workers[0].sessions}
 }
 
 func (e *explainer) say(what, format string, args ...any) {
@@ -225,7 +221,7 @@ func (e *explainer) decap(b []byte, d *session) {
 	if d.port == NoPort || len(inner) < l2tp.EthernetLen {
 		return
 	}
-	if state := e.t.ports[d.port%MaxPorts].state.Load(); state&portOverlaps != 0 && e.forwarder().foreign(d, state, inner) {
+	if state := e.t.ports[d.port%MaxPorts].state.Load(); state&portOverlaps != 0 && e.f.foreign(d, state, inner) {
 		e.drop("tags", DropVLANMismatch)
 	}
 }
