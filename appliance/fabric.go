@@ -130,10 +130,7 @@ func (a *Appliance) makeFabric(cfg *config.Config) (err error) {
 			sizing.Jumbo += queues
 		}
 	}
-	all := 0
-	for _, p := range a.ports {
-		all += p.planned
-	}
+	all := len(sizing.Queues) - spareQueues
 	deep, beyond := rings.DeepRing(max(all, 1))
 	a.deep, sizing.Deep = deep, all*beyond
 	a.mu.Unlock()
