@@ -179,6 +179,9 @@ func testPPP(t *testing.T, lns bool, circuits ...*pppCircuit) *world {
 		concentrator, err := w.xwire.MAC("a0")
 		must(t, err)
 		startPPPD(t, w.kernel, fd, append(kernelEnd, server)...)
+		if c.seq {
+			c.waitNumbered(t, w)
+		}
 		startPPPD(t, w.customer, nil, append(pppoeEnd(t, "c0", c, concentrator), "noipdefault")...)
 	}
 	near, far := w.customer, w.kernel
@@ -239,6 +242,21 @@ func (c *pppCircuit) waitUp(t *testing.T, near *lab.Namespace) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("PPP does not come up: ping %+v, %v", r, err)
+		}
+	}
+}
+
+// waitNumbered waits until xwire follows the kernel, which discards what has no number.
+func (c *pppCircuit) waitNumbered(t *testing.T, w *world) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		s, err := w.control.Session(t.Context(), c.name+"/s", false)
+		must(t, err)
+		if s.SendSeq {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the kernel's first frame has no answer in numbers: xwire counts %+v", s.Statistics)
 		}
 	}
 }
