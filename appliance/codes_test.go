@@ -32,7 +32,7 @@ func TestEveryCode(t *testing.T) {
 	}
 	const sessions, frame = "/v1/tunnels/file/sessions", `{"port": "core0", "frame": "ffffffffffff0200000000010800"}`
 	for _, path := range []string{
-		"/openapi.json", "/v1/status", "/v1/config", "/v1/ports", "/v1/drops", "/v1/workers", "/v1/tunnels", "/v1/tunnels?config=1", "/v1/tunnels/file", "/v1/sessions", "/v1/sessions?config=1", "/v1/sessions?cookies=1&errors=1&tunnel=file",
+		"/openapi.json", "/v1/status", "/v1/config", "/v1/ports", "/v1/drops", "/v1/workers", "/v1/tunnels", "/v1/tunnels?config=1", "/v1/tunnels/file", "/v1/sessions", "/v1/sessions?config=1", "/v1/sessions?cookies=1&errors=1&tunnel=file", "/v1/sessions?cookies=0",
 		"/v1/sessions/file/one", sessions, sessions + "/one?cookies=1", "/v1/sessions/waits",
 	} {
 		if status, e := ask(http.MethodGet, path, ""); status != http.StatusOK {
@@ -48,7 +48,12 @@ func TestEveryCode(t *testing.T) {
 		code               string
 	}{
 		{"GET", "/v2/status", "", 404, api.CodeNoSuchPath},
-		{"PUT", "/v1/status", "", 404, api.CodeNoSuchPath},
+		{"PUT", "/v1/status", "", 405, api.CodeMethodNotAllowed},
+		{"GET", "/v1/tunnels?conf=1", "", 400, api.CodeUnknownParameter},
+		{"POST", "/v1/confirm?within=60", "", 400, api.CodeUnknownParameter},
+		{"GET", "/v1/sessions?cookies=true", "", 400, api.CodeInvalidRequest},
+		{"GET", "/v1/status?%zz", "", 400, api.CodeInvalidRequest},
+		{"POST", "/v1/trace", `{"port": "core0", "frames": ""}`, 400, api.CodeInvalidRequest},
 		{"POST", "/v1/tunnels", "{", 400, api.CodeInvalidRequest},
 		{"POST", "/v1/reload", `{"dry": true}`, 400, api.CodeInvalidRequest},
 		{"POST", "/v1/reload", `{"confirm_within_seconds": -1}`, 400, api.CodeInvalidRequest},

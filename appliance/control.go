@@ -106,52 +106,6 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return nil
 }
 
-// control answers the paths that package api documents.
-func (a *Appliance) control() http.Handler {
-	mux := http.NewServeMux()
-	for pattern, f := range a.routes() {
-		mux.HandleFunc(pattern, f)
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, api.CodeNoSuchPath, fmt.Sprintf("%s %s is not served", r.Method, r.URL.Path))
-	})
-	return mux
-}
-
-// routes are all that the control socket serves. What they take and give stands in package api's
-// operations, which a test compares.
-func (a *Appliance) routes() map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{
-		"GET /openapi.json":                   serveDescription,
-		"GET /v1/status":                      func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) },
-		"GET /v1/tunnels":                     a.serveTunnels,
-		"GET /v1/sessions":                    a.serveSessions,
-		"GET /v1/sessions/{session}":          a.serveSession,
-		"GET /v1/sessions/{tunnel}/{session}": a.serveSession,
-		"GET /v1/ports":                       func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Ports()) },
-		"GET /v1/drops":                       func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Drops()) },
-		"GET /v1/workers":                     func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Workers()) },
-		"GET /v1/capture":                     a.serveCapture,
-		"DELETE /v1/captures/{id}":            a.serveStop,
-		"GET /v1/trace":                       a.serveTrace,
-		"POST /v1/trace":                      a.serveTraceFrame,
-
-		"POST /v1/tunnels":                               a.createObject,
-		"GET /v1/tunnels/{tunnel}":                       a.serveTunnel,
-		"PATCH /v1/tunnels/{tunnel}":                     a.changeObject,
-		"DELETE /v1/tunnels/{tunnel}":                    a.deleteObject,
-		"GET /v1/tunnels/{tunnel}/sessions":              a.serveTunnelSessions,
-		"POST /v1/tunnels/{tunnel}/sessions":             a.createObject,
-		"GET /v1/tunnels/{tunnel}/sessions/{session}":    a.serveSession,
-		"PATCH /v1/tunnels/{tunnel}/sessions/{session}":  a.changeObject,
-		"DELETE /v1/tunnels/{tunnel}/sessions/{session}": a.deleteObject,
-		"GET /v1/config":                                 a.serveConfig,
-		"POST /v1/reload":                                a.serveReload,
-		"POST /v1/confirm":                               a.serveConfirm,
-		"GET /v1/events":                                 a.serveEvents,
-	}
-}
-
 func serveDescription(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, api.OpenAPI())

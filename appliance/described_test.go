@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"net/http"
 	"path/filepath"
@@ -19,7 +18,8 @@ import (
 // description is the OpenAPI document that the server gives.
 type description struct {
 	Paths map[string]map[string]struct {
-		Responses map[string]struct {
+		Parameters []struct{ Name, In string }
+		Responses  map[string]struct {
 			Content map[string]struct{ Schema map[string]any }
 		}
 	}
@@ -35,16 +35,27 @@ func described(t *testing.T) *description {
 	return &d
 }
 
-// TestRoutesAreDescribed: the document has the routes of the server, and no others.
+// TestRoutesAreDescribed: the document has the routes of the server with their query, and no others.
 func TestRoutesAreDescribed(t *testing.T) {
-	var want []string
+	var got, want []string
 	for path, methods := range described(t).Paths {
-		for m := range methods {
-			want = append(want, strings.ToUpper(m)+" "+path)
+		for m, operation := range methods {
+			var query []string
+			for _, p := range operation.Parameters {
+				if p.In == "query" {
+					query = append(query, p.Name)
+				}
+			}
+			slices.Sort(query)
+			want = append(want, fmt.Sprint(strings.ToUpper(m), " ", path, query))
 		}
 	}
+	for pattern, served := range new(Appliance).routes() {
+		got = append(got, fmt.Sprint(pattern, slices.Sorted(slices.Values(slices.Concat(served.flags, served.values)))))
+	}
+	slices.Sort(got)
 	slices.Sort(want)
-	if got := slices.Sorted(maps.Keys(new(Appliance).routes())); !slices.Equal(got, want) {
+	if !slices.Equal(got, want) {
 		t.Errorf("served:\n%s\ndescribed (operations of package api):\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

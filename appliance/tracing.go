@@ -175,7 +175,9 @@ func (a *Appliance) serveTrace(w http.ResponseWriter, r *http.Request) {
 // serveTraceFrame tells what would become of a frame.
 func (a *Appliance) serveTraceFrame(w http.ResponseWriter, r *http.Request) {
 	var q api.TraceRequest
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&q); err != nil {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&q); err != nil {
 		refuse(w, http.StatusBadRequest, api.CodeInvalidRequest, "read request: "+err.Error())
 		return
 	}

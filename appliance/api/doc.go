@@ -33,5 +33,6 @@
 //	DELETE /v1/captures/{id}                   ends that capture's stream as it ought to end
 //
 // Cookies are secrets: they are given only with ?cookies=1. An error is answered with a status of
-// 4xx or 5xx and an Error value.
+// 4xx or 5xx and an Error value; a query parameter that a path does not know is one, and so is a method
+// that it is not served by (405, with the header Allow).
 package api

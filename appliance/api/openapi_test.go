@@ -53,7 +53,7 @@ func describe(t *testing.T) object {
 			"title": "xwire", "version": "1",
 			"description": "The control socket of xwire: HTTP/1.1 with JSON over a unix socket, " + DefaultSocket + " unless [appliance] control says otherwise. " +
 				"Who may connect may do everything: its owner, and the members of control_group. Keys and values are those of the configuration file. " +
-				"Objects may get more properties, and errors more codes: ignore those that you do not know. What is not below is answered with 404, no-such-path. Cookies are secrets, and given only where they are asked for.",
+				"Objects may get more properties, and errors more codes: ignore those that you do not know. What is not below is answered with 404, no-such-path, or with 405, method-not-allowed, and the header Allow. Cookies are secrets, and given only where they are asked for.",
 			"license": object{"name": "Apache 2.0", "identifier": "Apache-2.0"},
 		},
 		"servers":    []any{object{"url": "http://xwire", "description": "any host name, through the unix socket"}},
@@ -74,7 +74,7 @@ func (s *schemas) operation(t *testing.T, o *operation, path string) object {
 	for _, p := range o.query {
 		schema := object{"type": p.kind}
 		if p.kind == "flag" {
-			schema = object{"type": "string", "enum": []any{"1"}}
+			schema = object{"type": "string", "enum": []any{"0", "1"}}
 		}
 		parameters = append(parameters, object{"name": p.name, "in": "query", "description": p.text, "schema": schema})
 	}
@@ -102,7 +102,7 @@ func (s *schemas) operation(t *testing.T, o *operation, path string) object {
 	}
 	responses := object{strconv.Itoa(status): success}
 	byStatus := map[int][]string{}
-	for _, name := range o.codes {
+	for _, name := range with([]string{CodeInvalidRequest, CodeUnknownParameter}, o.codes...) { // the query is looked at first, of every one
 		i := slices.IndexFunc(s.source.codes, func(c code) bool { return c.name == name })
 		if i < 0 {
 			t.Fatalf("%s: %q is no code", o.pattern, name)

@@ -12,7 +12,7 @@ type operation struct {
 	status  int // of success; 0: 200
 	answer  any // as body; nil: none
 	media   []string
-	codes   []string
+	codes   []string // beside those of every operation
 }
 
 type parameter struct{ name, kind, text string }
@@ -25,8 +25,8 @@ var (
 )
 
 var (
-	changing = []string{CodeInvalidRequest, CodeInvalidConfig, CodeClash, CodeInterface, CodeStopping, CodeFailed}
-	tapping  = []string{CodeInvalidRequest, CodeNoSuchSession, CodeAmbiguousSession, CodeSessionWaits, CodeTooManyCaptures}
+	changing = []string{CodeInvalidConfig, CodeClash, CodeInterface, CodeStopping, CodeFailed}
+	tapping  = []string{CodeNoSuchSession, CodeAmbiguousSession, CodeSessionWaits, CodeTooManyCaptures}
 )
 
 func with(list []string, more ...string) []string { return append(list[:len(list):len(list)], more...) }
@@ -54,7 +54,7 @@ var operations = []operation{
 	{pattern: "PATCH /v1/tunnels/{tunnel}/sessions/{session}", id: "modifySession", summary: "Change keys of a session and leave the others as they are; counters go on. What the file has is as it says after the next reload", body: "SessionKeys", answer: Session{}, codes: with(changing, CodeNoSuchTunnel, CodeNoSuchSession)},
 	{pattern: "DELETE /v1/tunnels/{tunnel}/sessions/{session}", id: "deleteSession", summary: "Remove a session; one that the file has comes back at a reload", status: http.StatusNoContent, codes: with(changing, CodeNoSuchTunnel, CodeNoSuchSession)},
 
-	{pattern: "POST /v1/reload", id: "reload", summary: "Read the configuration file again and make what it says run; one with errors changes nothing", body: ReloadRequest{}, answer: Reload{}, codes: []string{CodeInvalidRequest, CodeInvalidConfig, CodeStopping, CodeFailed}},
+	{pattern: "POST /v1/reload", id: "reload", summary: "Read the configuration file again and make what it says run; one with errors changes nothing", body: ReloadRequest{}, answer: Reload{}, codes: []string{CodeInvalidConfig, CodeStopping, CodeFailed}},
 	{pattern: "POST /v1/confirm", id: "confirm", summary: "Keep what the last reload did, which would be rolled back otherwise", status: http.StatusNoContent, codes: []string{CodeNothingWaits, CodeStopping}},
 	{pattern: "GET /v1/events", id: "followEvents", summary: "One event a line from now on, for as long as the reader stays; an empty line every 30 s in which nothing happens. With Accept: text/event-stream as server-sent events", answer: Event{}, media: []string{"application/x-ndjson", "text/event-stream"}},
 
@@ -63,5 +63,5 @@ var operations = []operation{
 	}, answer: "binary", media: []string{"application/x-pcapng"}, codes: tapping},
 	{pattern: "DELETE /v1/captures/{id}", id: "endCapture", summary: "End a capture as it ought to end", status: http.StatusNoContent, codes: []string{CodeNoSuchCapture}},
 	{pattern: "GET /v1/trace", id: "trace", summary: "The ways of the next frames of a session or port, one a line", query: []parameter{ofOne, {"count", "integer", "frames after which it ends"}}, answer: Trace{}, media: []string{"application/x-ndjson"}, codes: tapping},
-	{pattern: "POST /v1/trace", id: "traceFrame", summary: "What would become of a frame; nothing is sent or counted", body: TraceRequest{}, answer: Trace{}, codes: []string{CodeInvalidRequest, CodeNoSuchPort}},
+	{pattern: "POST /v1/trace", id: "traceFrame", summary: "What would become of a frame; nothing is sent or counted", body: TraceRequest{}, answer: Trace{}, codes: []string{CodeNoSuchPort}},
 }
