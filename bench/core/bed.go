@@ -154,13 +154,12 @@ func (b *bed) run(work process, batches int) {
 	}
 }
 
-// touch visits every session of the table once, both ways: memory that was never written costs a
+// touch visits every session once: memory that was never written costs a
 // page fault, which is no part of a session's figure.
 func (b *bed) touch() {
-	kind := b.c.Kind
-	b.c.Kind, b.sweeping = Pair, true
+	b.sweeping = true
 	b.run(b.work, (b.c.Sessions+batchSize-1)/batchSize)
-	b.c.Kind, b.sweeping = kind, false
+	b.sweeping = false
 }
 
 // next is a session at random: xorshift, then the high half of a product, for no table may take

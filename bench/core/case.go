@@ -51,6 +51,19 @@ func (c Case) String() string {
 	return b.String()
 }
 
+// ends is how many sessions a table has at each end: all where they are measured, and at the other end
+// the first one, which
+// makes the packets and shows that what came of them is right.
+func (c Case) ends() [2]int {
+	switch c.Kind {
+	case Encap:
+		return [2]int{c.Sessions, 1}
+	case Decap:
+		return [2]int{1, c.Sessions}
+	}
+	return [2]int{c.Sessions, c.Sessions}
+}
+
 // MinSize and MaxSize bound Case.Size.
 const (
 	MinSize = 64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +19,10 @@ import (
 type Config struct {
 	Selection
 	Rounds int           // 0: 5
-	Window time.Duration // of CPU time that a round's windows take; 0: 3 ms
-	CPU    int           // to pin the thread to; negative: not pinned
+	Window time.Duration // of CPU time that each window of a round takes; 0: 100 us
+	// Patience bounds the CPU time that rounds take longer until enough of their windows were at full speed.
+	Patience time.Duration
+	CPU      int // to pin the thread to; negative: not pinned
 	// Progress, when set, is called before each case and with its result.
 	Progress func(Progress)
 }
@@ -30,9 +33,6 @@ type Progress struct {
 	Done, Total int     // cases
 	Result      *Result // nil before the case
 }
-
-// windowsPerRound bounds what a neighbour on the machine can spoil: a round is a median.
-const windowsPerRound = 9
 
 // Result is one case's figures.
 type Result struct {
@@ -49,18 +49,15 @@ type Result struct {
 	GrossNsPerPacket float64 `json:"gross_ns_per_packet"` // with it
 	LoopNsPerPacket  float64 `json:"loop_ns_per_packet"`
 	BestNsPerPacket  float64 `json:"best_ns_per_packet"` // net, of the best round
+	AllNsPerPacket   float64 `json:"all_ns_per_packet"`  // net, with the windows in which the CPU was slower
+	FullSpeedPercent float64 `json:"full_speed_percent"` // of the windows
 	SpreadPercent    float64 `json:"spread_percent"`     // of net over the rounds
-	Rounds           []Round `json:"rounds"`
-	Packets          uint64  `json:"packets"` // measured in all
+	Rounds           []Round `json:"rounds"`             // those at full speed, or all if none was
+	SlowRounds       int     `json:"slow_rounds"`        // not at full speed
+	Packets          uint64  `json:"packets"`            // measured in all
 	MemoryPerSession float64 `json:"memory_bytes_per_session,omitempty"`
 
 	c Case
-}
-
-// Round is one round's figures in nanoseconds a packet.
-type Round struct {
-	Net   float64 `json:"net"`
-	Gross float64 `json:"gross"`
 }
 
 // Report is what Run found.
@@ -85,7 +82,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		cfg.Rounds = 5
 	}
 	if cfg.Window == 0 {
-		cfg.Window = 3 * time.Millisecond
+		cfg.Window = 100 * time.Microsecond
 	}
 	r := &Report{Machine: figure.ThisMachine(), CPU: cfg.CPU, Mode: "in-process"}
 	frames := 0
@@ -126,17 +123,21 @@ func (r *Report) measure(ctx context.Context, cfg Config, cases []Case, mem []by
 	if err != nil {
 		return err
 	}
+	g := newGauge(cfg.Patience)
 	var table *pw.Table
 	var built Setup
+	var ends [2]int
 	for i, c := range cases {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		progress(Progress{Case: c, Done: i, Total: len(cases)})
-		if table == nil || built != c.Setup {
+		fresh := table == nil || built != c.Setup || ends != c.ends()
+		if fresh {
+			built, ends = c.Setup, c.ends()
 			table = nil
 			runtime.GC()
-			if table, err = buildTable(c.Setup, 2, 1); err != nil {
+			if table, err = buildTable(built, ends, 1); err != nil {
 				return fmt.Errorf("%v: %w", c, err)
 			}
 			runtime.GC() // not while measuring
@@ -145,8 +146,7 @@ func (r *Report) measure(ctx context.Context, cfg Config, cases []Case, mem []by
 		if err != nil {
 			return fmt.Errorf("%v: %w", c, err)
 		}
-		if built != c.Setup {
-			built = c.Setup
+		if fresh {
 			b.touch()
 			if c.Sessions >= hugepages.From {
 				// As the appliance does with its tables once they are full.
@@ -155,7 +155,7 @@ func (r *Report) measure(ctx context.Context, cfg Config, cases []Case, mem []by
 				}
 			}
 		}
-		result, err := b.measure(ctx, cfg)
+		result, err := b.measure(ctx, cfg, g)
 		if err != nil {
 			return fmt.Errorf("%v: %w", c, err)
 		}
@@ -166,38 +166,46 @@ func (r *Report) measure(ctx context.Context, cfg Config, cases []Case, mem []by
 	return nil
 }
 
-// measure takes windows of the real work and of the idle loop in turns.
-func (b *bed) measure(ctx context.Context, cfg Config) (Result, error) {
+// measure takes the rounds of a case.
+func (b *bed) measure(ctx context.Context, cfg Config, g *gauge) (Result, error) {
 	c := b.c
 	result := Result{Case: c.Kind, Encap: c.Encap, Size: c.Size, Sessions: c.Sessions, Frames: c.Frames, Cookie: c.Cookie,
 		Sublayer: c.Sublayer.String(), Checksum: c.Checksum, VLAN: c.VLAN, c: c}
 	batches := b.calibrate(cfg.Window)
-	perWindow := float64(batches * batchSize)
-	var net, gross, loop []float64
+	var rounds []Round
 	for range cfg.Rounds {
 		if err := ctx.Err(); err != nil {
 			return result, err
 		}
-		var works, idles []float64
-		for range windowsPerRound {
-			works = append(works, float64(b.window(b.work, batches))/perWindow)
-			idles = append(idles, float64(b.window(idle, batches))/perWindow)
-		}
-		g, l := figure.Median(works), figure.Median(idles)
-		gross, loop, net = append(gross, g), append(loop, l), append(net, g-l)
-		result.Rounds = append(result.Rounds, Round{Net: g - l, Gross: g})
-		result.Packets += uint64(batches * batchSize * windowsPerRound)
+		r := b.round(g, batches)
+		rounds = append(rounds, r)
+		result.Packets += r.packets
 	}
-	result.NsPerPacket, result.GrossNsPerPacket, result.LoopNsPerPacket = figure.Median(net), figure.Median(gross), figure.Median(loop)
-	result.BestNsPerPacket = net[0]
-	for _, v := range net {
-		result.BestNsPerPacket = min(result.BestNsPerPacket, v)
-	}
-	result.SpreadPercent = figure.SpreadPercent(net)
+	result.take(rounds)
 	if drops := b.drops(); len(drops) > 0 {
 		return result, fmt.Errorf("frames were dropped: %v", drops)
 	}
 	return result, nil
+}
+
+// take makes the figures from those rounds that were at full speed, or from all if none was.
+func (r *Result) take(rounds []Round) {
+	r.Rounds = slices.DeleteFunc(slices.Clone(rounds), func(r Round) bool { return r.slow })
+	if r.SlowRounds = len(rounds) - len(r.Rounds); len(r.Rounds) == 0 {
+		r.Rounds = rounds
+	}
+	of := func(value func(Round) float64) (values []float64) {
+		for _, round := range r.Rounds {
+			values = append(values, value(round))
+		}
+		return values
+	}
+	net := of(func(r Round) float64 { return r.Net })
+	r.NsPerPacket, r.BestNsPerPacket, r.SpreadPercent = figure.Median(net), slices.Min(net), figure.SpreadPercent(net)
+	r.GrossNsPerPacket = figure.Median(of(func(r Round) float64 { return r.Gross }))
+	r.LoopNsPerPacket = figure.Median(of(func(r Round) float64 { return r.Gross - r.Net }))
+	r.AllNsPerPacket = figure.Median(of(func(r Round) float64 { return r.All }))
+	r.FullSpeedPercent = figure.Median(of(func(r Round) float64 { return r.FullSpeedPercent }))
 }
 
 // calibrate tells how many batches of work fill a window. It warms the caches, too.
@@ -210,18 +218,4 @@ func (b *bed) calibrate(window time.Duration) int {
 		}
 		batches *= 2
 	}
-}
-
-// window runs batches and tells the CPU time they took.
-func (b *bed) window(work process, batches int) time.Duration {
-	began := threadTime()
-	b.run(work, batches)
-	return threadTime() - began
-}
-
-// threadTime is what this thread has had of its CPU: what neighbours take does not count.
-func threadTime() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
-	return time.Duration(ts.Nano())
 }
