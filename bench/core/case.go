@@ -52,8 +52,7 @@ func (c Case) String() string {
 }
 
 // ends is how many sessions a table has at each end: all where they are measured, and at the other end
-// the first one, which
-// makes the packets and shows that what came of them is right.
+// the first one, which makes the packets and shows that what came of them is right.
 func (c Case) ends() [2]int {
 	switch c.Kind {
 	case Encap:
