@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -66,12 +67,55 @@ func Read() ([]importer.KernelTunnel, []importer.KernelSession, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the kernel's L2TP sessions: %w", err)
 	}
+	if len(sessions) == 0 {
+		return tunnels, nil, nil
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the sessions' interfaces: %w", err)
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the sessions' addresses: %w", err)
+	}
+	surround(sessions, links, addrs)
+	return tunnels, sessions, nil
+}
+
+// surround tells of each session what its interface has and is in. It may be in another namespace.
+func surround(sessions []importer.KernelSession, links []netlink.Link, addrs []netlink.Addr) {
+	byName := map[string]*importer.KernelSession{}
 	for i := range sessions {
-		if link, err := netlink.LinkByName(sessions[i].Interface); err == nil { // it may be in another namespace
-			sessions[i].MTU = link.Attrs().MTU
+		byName[sessions[i].Interface] = &sessions[i]
+	}
+	link := map[int]netlink.Link{}
+	byIndex := map[int]*importer.KernelSession{}
+	for _, l := range links {
+		a := l.Attrs()
+		link[a.Index] = l
+		if s := byName[a.Name]; s != nil {
+			s.MTU = a.MTU
+			byIndex[a.Index] = s
 		}
 	}
-	return tunnels, sessions, nil
+	for _, l := range links {
+		a := l.Attrs()
+		if s := byIndex[a.Index]; s != nil && a.MasterIndex != 0 {
+			what := "master of index " + strconv.Itoa(a.MasterIndex)
+			if master := link[a.MasterIndex]; master != nil {
+				what = master.Type() + " " + master.Attrs().Name
+			}
+			s.Stands = append(s.Stands, what)
+		}
+		if s := byIndex[a.ParentIndex]; s != nil && a.NetNsID < 0 {
+			s.Stands = append(s.Stands, l.Type()+" "+a.Name+" on it")
+		}
+	}
+	for _, a := range addrs {
+		if s := byIndex[a.LinkIndex]; s != nil && !a.IP.IsLinkLocalUnicast() {
+			s.Stands = append(s.Stands, "address "+a.IPNet.String())
+		}
+	}
 }
 
 // attributes are those of one message, by number.

@@ -35,28 +35,41 @@ type ciscoConnect struct {
 
 // ciscoReader reads IOS configuration, which says by order and not by braces what belongs together.
 type ciscoReader struct {
-	s           *source
-	addresses   map[string]netip.Addr // of interfaces
-	classes     map[string]*ciscoClass
-	hellos      map[string]int // seconds, by l2tp-class
-	description map[string]string
-	vlans       map[string]string
-	connects    []*ciscoConnect
+	s          *source
+	interfaces map[string]*ciscoInterface // by name in lower case
+	classes    map[string]*ciscoClass
+	l2tps      map[string]*ciscoL2TPClass
+	connects   []*ciscoConnect
+	told       map[*ciscoInterface]bool // those that the head of the result has spoken of
 
-	// What the lines that come belong to.
-	iface, l2tpClass string
-	class            *ciscoClass
-	connect          *ciscoConnect
+	// What the lines that come belong to, and whether such a line was indented.
+	iface    *ciscoInterface
+	l2tpLast *ciscoL2TPClass
+	class    *ciscoClass
+	connect  *ciscoConnect
+	indented bool
 }
 
-// cisco reads static sessions of an IOS configuration. What is not about them is passed over.
+// ciscoL2TPClass is an l2tp-class: of what it says the HELLO interval alone has a counterpart.
+type ciscoL2TPClass struct {
+	hello int // seconds
+	notes []string
+}
+
+// cisco reads static sessions of an IOS configuration. What is not about them, nor about an interface that
+// they are on, is passed over.
 func (s *source) cisco(text string) {
 	r := ciscoReader{
-		s: s, addresses: map[string]netip.Addr{}, classes: map[string]*ciscoClass{}, hellos: map[string]int{},
-		description: map[string]string{}, vlans: map[string]string{},
+		s: s, interfaces: map[string]*ciscoInterface{}, classes: map[string]*ciscoClass{}, l2tps: map[string]*ciscoL2TPClass{},
+		told: map[*ciscoInterface]bool{},
 	}
 	for i, line := range strings.Split(text, "\n") {
 		if words := strings.Fields(line); len(words) > 0 && words[0][0] != '!' {
+			indented := line[0] == ' ' || line[0] == '\t'
+			if r.indented && !indented {
+				r.leave()
+			}
+			r.indented = indented
 			r.line(i+1, words)
 		}
 	}
@@ -65,44 +78,49 @@ func (s *source) cisco(text string) {
 	}
 }
 
+// leave ends a block: the lines that come belong to nothing.
+func (r *ciscoReader) leave() { r.iface, r.class, r.connect, r.l2tpLast = nil, nil, nil, nil }
+
 func (r *ciscoReader) line(n int, words []string) {
-	arg := func(i int) string {
-		if i < len(words) {
-			return words[i]
-		}
-		return ""
-	}
 	switch w := words[0]; {
 	case w == "interface":
-		r.iface, r.class, r.connect, r.l2tpClass = strings.Join(words[1:], ""), nil, nil, ""
-	case w == "pseudowire-class":
-		r.class, r.iface, r.connect, r.l2tpClass = &ciscoClass{}, "", nil, ""
-		r.classes[arg(1)] = r.class
-	case w == "l2tp-class":
-		r.l2tpClass, r.iface, r.class, r.connect = arg(1), "", nil, nil
+		r.leave()
+		r.iface = r.interfaceCalled(strings.Join(words[1:], ""))
+	case w == "pseudowire-class" && len(words) > 1:
+		r.leave()
+		r.class = &ciscoClass{}
+		r.classes[words[1]] = r.class
+	case w == "l2tp-class" && len(words) > 1:
+		r.leave()
+		r.l2tpLast = &ciscoL2TPClass{hello: ciscoHello}
+		r.l2tps[words[1]] = r.l2tpLast
 	case w == "exit", w == "end":
-		r.iface, r.class, r.connect, r.l2tpClass = "", nil, nil, ""
+		r.leave()
 	case r.class != nil:
 		r.classLine(n, words)
-	case r.l2tpClass != "":
-		if w == "hello" {
-			r.hellos[r.l2tpClass] = int(r.s.number(n, arg(1), 1000))
-		}
-	case w == "description":
-		r.description[r.iface] = strings.Join(words[1:], " ")
-	case w == "ip" && arg(1) == "address" && arg(3) != "secondary" && arg(4) != "secondary":
-		if a, err := netip.ParseAddr(strings.Split(arg(2), "/")[0]); err == nil {
-			r.addresses[strings.ToLower(r.iface)] = a
-		}
-	case w == "encapsulation" && strings.EqualFold(arg(1), "dot1q"):
-		r.vlans[r.iface] = arg(2)
-		if arg(3) == "second-dot1q" {
-			r.vlans[r.iface] += "." + arg(4)
-		}
+	case r.l2tpLast != nil:
+		r.l2tpClassLine(n, words)
+	case w == "service" && len(words) > 2 && words[1] == "instance" && r.iface != nil:
+		r.connect = nil
+		r.iface = r.interfaceCalled(r.iface.physical() + "." + words[2])
 	case w == "xconnect":
 		r.xconnect(n, words)
 	case w == "l2tp":
 		r.l2tp(n, words)
+	case r.iface != nil:
+		r.iface.line(words)
+	}
+}
+
+func (r *ciscoReader) l2tpClassLine(n int, words []string) {
+	c := r.l2tpLast
+	switch {
+	case words[0] == "hello" && len(words) == 2:
+		c.hello = int(r.s.number(n, words[1], 1000))
+	case words[0] == "password", words[0] == "digest", words[0] == "authentication": // may be secret
+		c.notes = append(c.notes, "Not imported: "+words[0])
+	default:
+		c.notes = append(c.notes, "Not imported: "+strings.Join(words, " "))
 	}
 }
 
@@ -113,9 +131,8 @@ func (r *ciscoReader) classLine(n int, words []string) {
 		c.l2tpv3 = true
 	case strings.HasPrefix(line, "ip local interface "):
 		c.source, c.sourceLine = strings.Join(words[3:], ""), n
-	case words[0] == "sequencing":
-		c.send = line != "sequencing receive"
-		c.recv = line != "sequencing transmit"
+	case words[0] == "sequencing" && len(words) == 2:
+		c.send, c.recv = ciscoSequencing(words[1])
 	case strings.HasPrefix(line, "ip ttl ") && len(words) == 3:
 		c.ttl = strconv.FormatUint(r.s.number(n, words[2], 255), 10)
 	case line == "ip tos reflect":
@@ -126,10 +143,14 @@ func (r *ciscoReader) classLine(n int, words []string) {
 		}
 	case line == "ip dfbit set":
 		c.df = true
-	case words[0] == "protocol", words[0] == "encapsulation", words[0] == "interworking", strings.HasPrefix(line, "ip protocol "):
+	case line == "protocol none", line == "interworking ethernet", line == "ip protocol l2tp", line == "ip protocol 115": // as here
 	default: // path MTU
 		c.notes = append(c.notes, "Not imported: "+line)
 	}
+}
+
+func ciscoSequencing(word string) (send, recv bool) {
+	return word != "receive", word != "transmit"
 }
 
 func (r *ciscoReader) xconnect(n int, words []string) {
@@ -140,11 +161,12 @@ func (r *ciscoReader) xconnect(n int, words []string) {
 		return
 	}
 	c.peer = words[1]
-	c.circuit, c.vlan = r.iface, "all"
-	if r.iface == "" {
+	c.vlan = "all"
+	if r.iface == nil {
 		r.s.errorf(n, "xconnect", "stands under no interface; add the interface's line before it")
+		return
 	}
-	c.name = portName(r.iface)
+	c.circuit, c.name = r.iface.name, portName(r.iface.name)
 	l2tpv3 := false
 	for i := 3; i < len(words); i++ {
 		switch words[i] {
@@ -157,6 +179,15 @@ func (r *ciscoReader) xconnect(n int, words []string) {
 				c.class, c.classLine = words[i+1], n
 				i++
 			}
+		case "sequencing":
+			if i+1 < len(words) {
+				c.sendSeq, c.recvSeq = ciscoSequencing(words[i+1])
+				i++
+			}
+		case "encapsulation":
+		default:
+			c.notes = append(c.notes, "Not imported: "+strings.Join(words[i:], " "))
+			i = len(words)
 		}
 	}
 	if class := r.classes[c.class]; class != nil && class.l2tpv3 {
@@ -232,12 +263,9 @@ func (r *ciscoReader) done(c *ciscoConnect) {
 		return
 	}
 	x := c.session
-	x.description = r.description[c.circuit]
-	if v := r.vlans[c.circuit]; v != "" {
-		x.vlan = v
-	}
+	r.circuit(&x)
 	if class := r.classes[c.class]; class != nil {
-		x.sendSeq, x.recvSeq = class.send, class.recv
+		x.sendSeq, x.recvSeq = x.sendSeq || class.send, x.recvSeq || class.recv
 		x.ttl, x.tos, x.df = class.ttl, class.tos, class.df
 		x.notes = append(x.notes, class.notes...)
 	}
@@ -246,10 +274,13 @@ func (r *ciscoReader) done(c *ciscoConnect) {
 		x.sublayer = l2tp.SublayerDefault
 	}
 	t := r.tunnel(local, peer, x.line)
-	if seconds, told := r.hellos[c.hello]; told {
-		t.hello = seconds
-	} else if c.hello != "" {
-		t.hello = ciscoHello
+	if c.hello != "" {
+		class := r.l2tps[c.hello]
+		if class == nil {
+			class = &ciscoL2TPClass{hello: ciscoHello, notes: []string{"There is no l2tp-class " + c.hello + " in the file: the HELLO interval is IOS's default."}}
+		}
+		t.hello = class.hello
+		x.notes = append(x.notes, class.notes...)
 	}
 	t.sessions = append(t.sessions, &x)
 }
@@ -257,8 +288,12 @@ func (r *ciscoReader) done(c *ciscoConnect) {
 func (r *ciscoReader) localAddress(c *ciscoConnect) netip.Addr {
 	class := r.classes[c.class]
 	if class != nil && class.source != "" {
-		if a, ok := r.addresses[strings.ToLower(class.source)]; ok {
-			return a
+		if v := r.interfaces[strings.ToLower(class.source)]; v != nil && v.address.IsValid() {
+			if v.vrf != "" && !r.told[v] {
+				r.told[v] = true
+				r.s.yours = append(r.s.yours, "Not imported: "+v.name+" is in VRF "+v.vrf+"; key vrf takes the VRF's device here.")
+			}
+			return v.address
 		}
 	}
 	switch {

@@ -12,8 +12,8 @@ import (
 	"xwire/l2tp"
 )
 
-// commands reads a script with `ip l2tp` commands, or a file for `ip -batch`. MTUs that the script
-// gives to the sessions' interfaces are taken too.
+// commands reads a script with `ip l2tp` commands, or a file for `ip -batch`. MTUs and names that the script
+// gives to the sessions' interfaces are taken too; other commands that name one, of whatever program, are told of.
 func (s *source) commands(text string) {
 	var other []string
 	namespaces := map[string]bool{}
@@ -27,15 +27,9 @@ func (s *source) commands(text string) {
 			}
 			namespaces[netns] = true
 			s.command(c.line, words[1:])
-		case len(words) > 1 && strings.HasPrefix("link", words[0]):
-			if s.linkMTU(words[1:]) {
-				continue
-			}
-			fallthrough
-		case len(words) > 1 && words[0] != "l2tp":
-			if s.aboutOurs(words) {
-				other = append(other, fmt.Sprintf("line %d: %s", c.line, strings.Join(c.words, " ")))
-			}
+		case len(words) > 1 && strings.HasPrefix("link", words[0]) && s.linkSet(words[1:]):
+		case s.aboutOurs(c.whole):
+			other = append(other, fmt.Sprintf("line %d: %s", c.line, strings.Join(c.whole, " ")))
 		}
 	}
 	if len(namespaces) > 1 {
@@ -197,9 +191,9 @@ func (s *source) interfaceOf(name string) *session {
 	return nil
 }
 
-// linkMTU takes the MTU of `ip link set [dev] NAME mtu N ...`. It reports false where more than that
-// and "up" is said.
-func (s *source) linkMTU(words []string) bool {
+// linkSet takes the MTU and the new name of `ip link set [dev] NAME mtu N name NEW ...`. It reports false
+// where more than that is said.
+func (s *source) linkSet(words []string) bool {
 	if len(words) < 2 || !strings.HasPrefix("set", words[0]) {
 		return false
 	}
@@ -213,23 +207,31 @@ func (s *source) linkMTU(words []string) bool {
 	}
 	only := true
 	for i := 1; i < len(words); i++ {
-		if words[i] == "mtu" && i+1 < len(words) {
-			if n, err := strconv.Atoi(words[i+1]); err == nil {
-				x.mtu = n
-				i++
-				continue
-			}
+		switch n, err := strconv.Atoi(words[min(i+1, len(words)-1)]); {
+		case words[i] == "mtu" && i+1 < len(words) && err == nil:
+			x.mtu = n
+			i++
+		case words[i] == "name" && i+1 < len(words):
+			x.iface, x.name = words[i+1], words[i+1]
+			i++
+		default:
+			only = false
 		}
-		only = false
 	}
 	return only
 }
 
-// aboutOurs tells whether a command names an interface of a session that was added before.
+// aboutOurs tells whether a command names an interface of a session that was added before: by itself, by a
+// VLAN on it, or in a path or a sysctl's name.
 func (s *source) aboutOurs(words []string) bool {
 	for _, w := range words {
 		if s.interfaceOf(w) != nil {
 			return true
+		}
+		for _, part := range strings.FieldsFunc(w, func(r rune) bool { return strings.ContainsRune("./=:@,>", r) }) {
+			if s.interfaceOf(part) != nil {
+				return true
+			}
 		}
 	}
 	return false

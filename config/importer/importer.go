@@ -115,11 +115,12 @@ type KernelTunnel struct {
 	Version uint8
 }
 
-// KernelSession is a session and the MTU of its interface, 0 where that is not known.
+// KernelSession is a session and what is known of its interface.
 type KernelSession struct {
 	ipl2tp.Session
 	PWType l2tp.PWType
-	MTU    int
+	MTU    int      // 0: not known
+	Stands []string // what the interface has and is in, as "bridge br0"
 }
 
 // source is one reading.

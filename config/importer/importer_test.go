@@ -125,12 +125,12 @@ func TestKernelObjects(t *testing.T) {
 	s := session(12, 1, "l2tpeth2")
 	s.Cookie, s.SendSeq, s.RecvSeq, s.ReorderTimeout = tx, true, true, 52
 	got, err := Kernel(tunnels, []KernelSession{
-		{session(10, 1, "l2tpeth0"), l2tp.PWEth, 1458},
-		{session(11, 1, "l2tpeth1"), l2tp.PWEth, 1462},
-		{s, l2tp.PWEth, 1454},
-		{session(20, 3, "odd"), l2tp.PWEth, 1300},
-		{session(21, 3, ""), l2tp.PWPPP, 0},
-		{session(30, 5, "ppp0"), l2tp.PWPPP, 0},
+		{session(10, 1, "l2tpeth0"), l2tp.PWEth, 1458, []string{"bridge br0", "address 10.0.0.1/30"}},
+		{session(11, 1, "l2tpeth1"), l2tp.PWEth, 1462, nil},
+		{s, l2tp.PWEth, 1454, nil},
+		{session(20, 3, "odd"), l2tp.PWEth, 1300, nil},
+		{session(21, 3, ""), l2tp.PWPPP, 0, nil},
+		{session(30, 5, "ppp0"), l2tp.PWPPP, 0, nil},
 	}, Options{})
 	if err != nil {
 		t.Fatal(err)

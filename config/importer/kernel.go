@@ -38,6 +38,9 @@ func (s *source) kernel(tunnels []KernelTunnel, sessions []KernelSession) {
 		if x.name == "" {
 			x.name = fmt.Sprintf("session-%d", k.ID)
 		}
+		for _, what := range k.Stands {
+			x.yours = append(x.yours, "Yours to set for "+k.Interface+": "+what)
+		}
 		s.guess(t, x, k.MTU)
 		t.sessions = append(t.sessions, x)
 	}

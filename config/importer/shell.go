@@ -5,7 +5,8 @@ import "strings"
 // command is one simple command of a shell script, and the line that it begins in.
 type command struct {
 	line  int
-	words []string
+	words []string // without redirections and assignments
+	whole []string
 }
 
 // shell splits a script into simple commands: quotes, backslashes at line ends, comments, variables
@@ -165,8 +166,9 @@ func isVariable(s string) bool {
 	return s != ""
 }
 
-// redirected removes redirections from a command.
+// redirected takes redirections out of a command's words.
 func (p *shellReader) redirected(c command) command {
+	c.whole = c.words
 	var words []string
 	for i := 0; i < len(c.words); i++ {
 		w := strings.TrimLeft(c.words[i], "0123456789&")

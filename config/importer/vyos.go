@@ -19,19 +19,24 @@ type vyosTunnel struct {
 	seen                map[string]bool
 }
 
-// vyosWords are the words of one line, and how many of them are the path to the interface's keys.
+// vyosLine is one line, its words with the path that they stand below. iface is empty outside l2tpv3.
 type vyosLine struct {
 	number int
 	iface  string
-	words  []string
+	words  []string // behind the interface's name, where there is one
 }
 
-// vyos reads the set commands, or the braces, of a VyOS configuration. What is not about l2tpv3
-// interfaces is passed over, for such a file is the whole machine.
+// vyos reads the set commands, or the braces, of a VyOS configuration, which is the whole machine. Of what
+// is not an l2tpv3 interface, lines that name one (a bridge's members, routes, a firewall's zones) are told
+// of; the others are passed over.
 func (s *source) vyos(text string) {
 	byName := map[string]*vyosTunnel{}
 	var order []*vyosTunnel
-	for _, l := range vyosLines(text) {
+	lines := vyosLines(text)
+	for _, l := range lines {
+		if l.iface == "" {
+			continue
+		}
 		v := byName[l.iface]
 		if v == nil {
 			v = &vyosTunnel{localPort: vyosPort, peerPort: vyosPort, seen: map[string]bool{}}
@@ -44,15 +49,32 @@ func (s *source) vyos(text string) {
 			s.vyosKey(v, l)
 		}
 	}
+	for _, l := range lines {
+		if v := vyosNamed(byName, l.words); l.iface == "" && v != nil {
+			v.yours = append(v.yours, "Yours to set for "+v.iface+": "+strings.Join(l.words, " "))
+		}
+	}
 	for _, v := range order {
 		s.vyosDone(v)
 	}
 }
 
-// vyosLines finds the lines about l2tpv3 interfaces, in either form.
+// vyosNamed finds the interface that a line about something else names, itself or by a VLAN on it.
+func vyosNamed(byName map[string]*vyosTunnel, words []string) *vyosTunnel {
+	for _, w := range words {
+		name, _, _ := strings.Cut(w, ".")
+		if v := byName[name]; v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// vyosLines are the lines of either form: those about l2tpv3 interfaces, and the other leaves.
 func vyosLines(text string) []vyosLine {
 	var list []vyosLine
 	var path []string // of open braces
+	bare := false     // the last brace has nothing in it so far
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "/*") || strings.HasPrefix(line, "//") {
@@ -61,17 +83,24 @@ func vyosLines(text string) []vyosLine {
 		words := vyosWords(line)
 		switch {
 		case len(words) == 0:
-		case words[0] == "set":
+		case words[0] == "set" && len(path) == 0:
 			if len(words) >= 4 && words[1] == "interfaces" && words[2] == "l2tpv3" {
 				list = append(list, vyosLine{i + 1, words[3], words[4:]})
+			} else {
+				list = append(list, vyosLine{i + 1, "", words[1:]})
 			}
 		case words[len(words)-1] == "{":
 			path = append(path, words[:len(words)-1]...)
 			path = append(path, "{")
+			bare = true
 			if name, below := vyosBelow(path); name != "" && below == nil {
 				list = append(list, vyosLine{i + 1, name, nil})
 			}
 		case words[0] == "}":
+			if name, _ := vyosBelow(path); name == "" && bare {
+				list = append(list, vyosLine{i + 1, "", vyosPath(path)})
+			}
+			bare = false
 			for len(path) > 0 {
 				path = path[:len(path)-1]
 				if len(path) == 0 || path[len(path)-1] == "{" {
@@ -79,9 +108,12 @@ func vyosLines(text string) []vyosLine {
 				}
 			}
 		default:
-			if name, below := vyosBelow(path); name != "" {
-				list = append(list, vyosLine{i + 1, name, append(below, words...)})
+			bare = false
+			name, below := vyosBelow(path)
+			if name == "" {
+				below = vyosPath(path)
 			}
+			list = append(list, vyosLine{i + 1, name, append(below, words...)})
 		}
 	}
 	return list
@@ -91,15 +123,20 @@ func vyosLines(text string) []vyosLine {
 func vyosBelow(path []string) (name string, below []string) {
 	for i := 0; i+1 < len(path); i++ {
 		if path[i] == "l2tpv3" {
-			for _, p := range path[i+2:] {
-				if p != "{" {
-					below = append(below, p)
-				}
-			}
-			return path[i+1], below
+			return path[i+1], vyosPath(path[i+2:])
 		}
 	}
 	return "", nil
+}
+
+// vyosPath are the nodes of a path without its braces.
+func vyosPath(path []string) (nodes []string) {
+	for _, p := range path {
+		if p != "{" {
+			nodes = append(nodes, p)
+		}
+	}
+	return nodes
 }
 
 // vyosWords splits a line; values may stand in quotes.
@@ -162,7 +199,7 @@ func (s *source) vyosKey(v *vyosTunnel, l vyosLine) {
 		v.psid = uint32(s.number(l.number, value, 1<<32-1))
 	case "mtu":
 		v.mtu = int(s.number(l.number, value, 65535))
-	case "address", "ip", "ipv6", "mirror", "redirect", "vrf":
+	case "address", "bridge-group", "ip", "ipv6", "mirror", "redirect", "traffic-policy", "vrf":
 		v.yours = append(v.yours, "Yours to set on "+l.iface+": "+strings.Join(l.words, " "))
 	default:
 		s.errorf(l.number, key, "is no key of an l2tpv3 interface that is known here")

@@ -20,4 +20,9 @@ brctl addif br0 l2tpeth0; ip link set l2tpeth0 master br1
 sudo ip l2tp add tunnel tid 3 ptid 4 encap ip local 2001:db8::1 remote 2001:db8:7::1
 ip l2tp a session tid 3 sid 300 psid 400 seq send
 ip addr add 10.0.0.1/30 dev l2tpeth1
+ip link set l2tpeth1 name bergen mtu 1380
 ip addr add 203.0.113.1/24 dev eth0
+ovs-vsctl add-port br2 bergen tag=7
+sysctl -w net.ipv6.conf.bergen.disable_ipv6=1
+echo 1 > /proc/sys/net/ipv4/conf/l2tpeth0/proxy_arp
+if tc qdisc add dev bergen.100 root fq; then ethtool -K eth0 gro off; fi

@@ -1,4 +1,20 @@
 interfaces {
+    bridge br0 {
+        address 10.1.1.1/24
+        member {
+            interface eth1 {
+            }
+            interface l2tpeth10 {
+            }
+        }
+    }
+    bridge br1 {
+        member {
+            interface l2tpeth10.7 {
+                cost 10
+            }
+        }
+    }
     ethernet eth0 {
         address 192.0.2.1/24
     }
