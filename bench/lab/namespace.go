@@ -103,8 +103,36 @@ func onThread(f func() error) error {
 	return <-done
 }
 
-func makeNamespace(name string) error {
+// shareNetnsDir makes the folder of namespaces a shared mount, as `ip netns add` does when it is not one
+// yet. Done by that while we have namespaces there, it would leave each mounted below as well, where
+// nobody can unmount it: its file could not be removed.
+func shareNetnsDir() error {
 	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.Open(netnsDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // and with it the lock that ip takes too
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", netnsDir, err)
+	}
+	share := func() error { return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "") }
+	err = share()
+	if errors.Is(err, unix.EINVAL) { // no mount yet
+		if err = unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+			err = share()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("make %s a shared mount: %w", netnsDir, err)
+	}
+	return nil
+}
+
+func makeNamespace(name string) error {
+	if err := shareNetnsDir(); err != nil {
 		return err
 	}
 	path := filepath.Join(netnsDir, name)
