@@ -43,7 +43,7 @@ type Captured struct {
 }
 
 // endCapture is how long the rest of a capture may take when it has been told to end.
-const endCapture = 3 * time.Second
+const endCapture = 10 * time.Second
 
 // Capture writes frames to w as pcapng until there are enough or ctx ends, which is no error.
 func (c *Client) Capture(ctx context.Context, q CaptureQuery, w io.Writer) (done Captured, err error) {

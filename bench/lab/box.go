@@ -128,7 +128,7 @@ func (b *Box) Stop() error {
 	if b.process == nil {
 		return nil
 	}
-	if err := b.process.Stop(10 * time.Second); err != nil {
+	if err := b.process.Stop(60 * time.Second); err != nil {
 		return fmt.Errorf("stop the box in %s: %w; it printed:\n%s", b.ns.name, err, b.process.Output())
 	}
 	return nil

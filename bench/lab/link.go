@@ -55,7 +55,7 @@ func (l *Lab) Connect(a, b End) error {
 		return nil
 	}
 	for _, e := range [...]End{a, b} {
-		if err := e.Namespace.WaitLink(e.Name, 5*time.Second); err != nil {
+		if err := e.Namespace.WaitLink(e.Name, 30*time.Second); err != nil {
 			return err
 		}
 	}

@@ -16,11 +16,11 @@ import (
 )
 
 // PingConfig says how to ping. The zero value sends one echo request of 56
-// bytes and waits a second for its answer.
+// bytes and waits five seconds for its answer.
 type PingConfig struct {
 	Count        int           // 0: 1
 	Interval     time.Duration // between requests; 0: 10 ms
-	Timeout      time.Duration // for answers, after the last request; 0: 1 s
+	Timeout      time.Duration // for answers, after the last request; 0: 5 s
 	Size         int           // ICMP payload in bytes; 0: 56. 1472 makes a 1500-byte IPv4 packet, 1452 an IPv6 one
 	DontFragment bool          // IPv4 DF; requests too large for the interface are errors
 	Interface    string        // for link-local addresses, or to bind
@@ -58,7 +58,7 @@ func (n *Namespace) Ping(ctx context.Context, addr netip.Addr, c PingConfig) (Pi
 func (n *Namespace) ping(ctx context.Context, addr netip.Addr, c PingConfig) (PingResult, error) {
 	c.Count = cmp.Or(c.Count, 1)
 	c.Interval = cmp.Or(c.Interval, 10*time.Millisecond)
-	c.Timeout = cmp.Or(c.Timeout, time.Second)
+	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
 	c.Size = cmp.Or(c.Size, 56)
 	sock, err := n.openPing(addr, c)
 	if err != nil {

@@ -83,7 +83,7 @@ func transfer(ctx context.Context, from, to *Namespace, addr netip.Addr, c Trans
 
 	var out net.Conn
 	err = from.Run(func() (err error) {
-		d := net.Dialer{Timeout: 10 * time.Second}
+		d := net.Dialer{Timeout: 30 * time.Second}
 		out, err = d.DialContext(ctx, "tcp", listener.Addr().String())
 		return err
 	})
