@@ -6,13 +6,15 @@ import (
 )
 
 // Config is a configuration that was found to be right. Nothing in it refers to the text it was
-// read from. Order is that of the files.
+// read from, but for Inspect's. Order is that of the files.
 type Config struct {
 	Appliance Appliance
 	Ports     []Port
 	Tunnels   []Tunnel
 	Warnings  []Warning
 	Files     []string // every file read, the first being the one that was named
+
+	places *loader // which knows where each key stands; nil: not kept
 }
 
 // Load reads a configuration file and what it includes. Its error is Errors, or wraps the reason
@@ -27,6 +29,16 @@ func Reload(path string, kept *Config) (*Config, error) {
 		return nil, Errors{{File: path, Msg: readMessage(err)}}
 	}
 	return parseAnew(path, text, disk{}, kept)
+}
+
+// Inspect is Load for Report, which then gives its warnings the lines of the keys that they are about: the
+// texts of all files are kept for that.
+func Inspect(path string) (*Config, error) {
+	text, _, err := disk{}.read(path)
+	if err != nil {
+		return nil, Errors{{File: path, Msg: readMessage(err)}}
+	}
+	return inspect(path, text, disk{})
 }
 
 // Parse is Load for a text that is in memory. Includes and cookie files are looked for beside name.

@@ -147,8 +147,13 @@ func limitWarnings(warn func(key, format string, args ...any), s *Session) {
 	l := s.Limits()
 	tx, _ := l.Tx()
 	rx, _ := l.Rx()
-	if s.PPP() && (l.Broadcast != 0 || l.Multicast != 0 || l.UnknownUcast != 0) {
-		warn("broadcast_limit", "and its like have no effect on PPP, whose frames have no addresses")
+	for _, limit := range []struct {
+		key string
+		n   uint32
+	}{{"broadcast_limit", l.Broadcast}, {"multicast_limit", l.Multicast}, {"unknown_unicast_limit", l.UnknownUcast}} {
+		if s.PPP() && limit.n != 0 {
+			warn(limit.key, "has no effect on PPP, whose frames have no addresses")
+		}
 	}
 	switch {
 	case l.Burst != 0 && tx == 0 && rx == 0:

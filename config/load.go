@@ -119,7 +119,20 @@ func parse(name, text string, from files) (*Config, error) { return parseAnew(na
 // parseAnew reads a text and what it includes. kept may have objects that were created by requests and
 // are to stay.
 func parseAnew(name, text string, from files, kept *Config) (*Config, error) {
+	return newLoader(from).load(name, text, kept)
+}
+
+// inspect is parse that keeps where each key stands.
+func inspect(name, text string, from files) (*Config, error) {
 	l := newLoader(from)
+	c, err := l.load(name, text, nil)
+	if err == nil {
+		c.places = l
+	}
+	return c, err
+}
+
+func (l *loader) load(name, text string, kept *Config) (*Config, error) {
 	l.readSource(&source{name: name, text: text}, []string{filepath.Clean(name)})
 	l.inject(kept)
 	l.finish()

@@ -119,7 +119,7 @@ func (c *Config) Report(coreMTU int) Report {
 				continue
 			}
 			attached[s.Attach]++
-			sessionWarnings(&g, t, s, rs, coreMTU)
+			c.sessionWarnings(&g, t, s, rs, coreMTU)
 		}
 		r.Tunnels = append(r.Tunnels, rt)
 	}
@@ -134,7 +134,7 @@ func (c *Config) Report(coreMTU int) Report {
 		}
 	}
 	for _, w := range c.Warnings {
-		g.add("", lastKey(w.Key), w)
+		g.add("", lastKey(w.Key), w.Msg, func() Error { return Error(w) })
 	}
 	r.Warnings = append(r.Warnings, g.list...)
 	return r
@@ -236,9 +236,9 @@ func (s *Session) CoreMTU(t *Tunnel, packet int) int {
 	return packet + l2tp.EthernetLen + l2tp.TagLen*s.Tags() + s.Overhead(t)
 }
 
-func sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMTU int) {
+func (c *Config) sessionWarnings(g *grouper, t *Tunnel, s *Session, rs ReportSession, coreMTU int) {
 	warn := func(key, format string, args ...any) {
-		g.add(t.Name, key, Warning{s.Pos.File, s.Pos.Line, joinPath([]string{"tunnel", t.Name, "session", s.Name, key}), fmt.Sprintf(format, args...)})
+		g.add(t.Name, key, fmt.Sprintf(format, args...), func() Error { return c.where(t, s, key) })
 	}
 	if !s.L2SpecGiven && !t.Keyed && t.Version == 3 {
 		warn("l2spec_type", `is absent, which means "none" as in ql2tpd; Linux, VyOS and tunneldigger peers send 4 bytes unless told otherwise: say "none" or "default"`)
@@ -257,14 +257,29 @@ type grouper struct {
 	at   map[[3]string]int
 }
 
-func (g *grouper) add(object, key string, w Warning) {
-	id := [3]string{object, key, w.Msg}
+// add takes a warning; where tells its place, which is asked for once.
+func (g *grouper) add(object, key, msg string, where func() Error) {
+	id := [3]string{object, key, msg}
 	if i, again := g.at[id]; again {
 		g.list[i].More++
 		return
 	}
 	g.at[id] = len(g.list)
-	g.list = append(g.list, ReportWarning{Warning: w})
+	w := where()
+	w.Msg = msg
+	g.list = append(g.list, ReportWarning{Warning: Warning(w)})
+}
+
+// where is the place of a session's key, if it has it: in its own table, or in the defaults. Else, or if
+// nobody has kept where keys stand, it is that of the session.
+func (c *Config) where(t *Tunnel, s *Session, key string) Error {
+	if c.places == nil {
+		return Error{File: s.Pos.File, Line: s.Pos.Line, Key: joinPath([]string{"tunnel", t.Name, "session", s.Name, key})}
+	}
+	d := c.places.byName[t.Name]
+	p := problems{c.places, "session", &d.sessions[d.byName[s.Name]]}
+	at, key := p.place(key), p.spelled(key)
+	return Error{File: at.src.name, Line: at.line(key), Key: keyName(at, key)}
 }
 
 // lastKey returns the key itself of a dotted path.

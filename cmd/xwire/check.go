@@ -42,7 +42,7 @@ is touched. All errors of the file are printed, each with its line and key.`,
 			if err := coreMTUError(coreMTU, nil); err != nil {
 				return err
 			}
-			cfg, err := config.Load(args[0])
+			cfg, err := config.Inspect(args[0])
 			if err != nil {
 				if list := (config.Errors)(nil); asJSON && errors.As(err, &list) {
 					return errors.Join(err, printJSON(e.stdout, struct {
