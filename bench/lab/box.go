@@ -33,8 +33,12 @@ type Box struct {
 	Env []string
 }
 
-// readyTimeout is generous: virtual machines without hardware support need it.
-const readyTimeout = 60 * time.Second
+// readyTimeout and endTimeout end what hangs. They are generous: in a virtual machine whose CPU is
+// emulated, with other programs on the host's, a box with network cards takes a minute for either.
+const (
+	readyTimeout = 5 * time.Minute
+	endTimeout   = time.Minute
+)
 
 // Box prepares a box; binary is the xwire program.
 func (n *Namespace) Box(binary string) (*Box, error) {
@@ -128,7 +132,7 @@ func (b *Box) Stop() error {
 	if b.process == nil {
 		return nil
 	}
-	if err := b.process.Stop(60 * time.Second); err != nil {
+	if err := b.process.Stop(endTimeout); err != nil {
 		return fmt.Errorf("stop the box in %s: %w; it printed:\n%s", b.ns.name, err, b.process.Output())
 	}
 	return nil

@@ -19,6 +19,10 @@ import (
 // stopGrace is what a process gets between SIGTERM and SIGKILL.
 const stopGrace = 3 * time.Second
 
+// outputGrace is how long a program's output is read on after its end. Only one that left a child behind with
+// its output makes use of it.
+const outputGrace = 20 * time.Second
+
 // Program is what Start runs.
 type Program struct {
 	Path string
@@ -64,7 +68,7 @@ func (n *Namespace) Start(p Program) (*Process, error) {
 	proc := &Process{name: filepath.Base(path), done: make(chan struct{})}
 	if p.Output != nil {
 		cmd.Stdout, cmd.Stderr = p.Output, p.Output
-		cmd.WaitDelay = time.Second
+		cmd.WaitDelay = outputGrace
 	} else {
 		f, err := os.CreateTemp(n.lab.dir, proc.name+"-*.log")
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -16,18 +15,6 @@ import (
 	"xwire/bench/figure"
 	"xwire/bench/traffic"
 )
-
-// programLimit ends the test program with every stack when a measurement hangs. Most of it is for
-// TestKernelL2TP: other packages' virtual machines go first, and one that does not boot is tried again.
-const programLimit = 9 * time.Minute
-
-func TestMain(m *testing.M) {
-	time.AfterFunc(programLimit, func() {
-		debug.SetTraceback("all")
-		panic(fmt.Sprintf("the tests take longer than %v", programLimit))
-	})
-	os.Exit(m.Run())
-}
 
 // small is one short round at one size.
 func small(t *testing.T, cases ...string) Config {

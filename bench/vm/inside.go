@@ -39,7 +39,7 @@ func Inside(t *testing.T, c Config) bool {
 		defer cancel()
 	}
 	// A guest whose test hangs tells where before it is ended.
-	stacks := cmp.Or(c.Limit, defaultLimit) - 40*time.Second
+	stacks := cmp.Or(c.Limit, defaultLimit) * 3 / 4
 	c.Command = []string{self, "-test.v=test2json", "-test.run", guestPattern(t.Name()), "-test.failfast=false", "-test.timeout", stacks.String()}
 	if testing.Verbose() {
 		c.Output = progress{}
