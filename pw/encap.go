@@ -202,8 +202,12 @@ func (f *Forwarder) encap(mem []byte, fr *Frame, d *session, e *extra) {
 	}
 	if e.seq != nil && e.seq.sends() && d.v2() {
 		numbered := d.description()
-		numbered.numberV2(uint16(e.seq.tx.next.Load()))
+		ns := e.seq.tx.take(e.seq.mask)
+		numbered.numberV2(uint16(ns))
 		f.encapSized(mem, fr, addr, n, &numbered, e, t, h)
+		if numbered.txPackets == 0 {
+			e.seq.tx.giveBack(ns, e.seq.mask)
+		}
 		d.txPackets.add(uint64(numbered.txPackets))
 		d.txBytes.add(uint64(numbered.txBytes))
 		return
@@ -219,7 +223,7 @@ func (f *Forwarder) encapSized(mem []byte, fr *Frame, addr uint64, n uint32, d *
 		return
 	}
 	f.envelop(mem, fr, addr, n, d, e, t, h, partWhole)
-	f.sent(fr, n, d, e, t, h)
+	f.sent(fr, n, d, t, h)
 }
 
 // encapOversize is for a frame whose packet is larger than the MTU.
@@ -232,9 +236,13 @@ func (f *Forwarder) encapOversize(mem []byte, fr *Frame, addr uint64, n uint32, 
 			return
 		}
 	case d.oversize == OversizeFragment && overhead+n <= maxMTU:
-		if f.envelop(mem, fr, addr, n, d, e, t, h, partWhole); f.fragment(mem, fr, t.class.ip6(), uint32(h.len)+2, h.mtu) {
-			f.sent(fr, n, d, e, t, h)
+		ns, numbered := f.envelop(mem, fr, addr, n, d, e, t, h, partWhole)
+		if f.fragment(mem, fr, t.class.ip6(), uint32(h.len)+2, h.mtu) {
+			f.sent(fr, n, d, t, h)
 			return
+		}
+		if numbered {
+			e.seq.tx.giveBack(ns, e.seq.mask)
 		}
 	}
 	f.rare(d).txErrors.add(1)
@@ -242,10 +250,7 @@ func (f *Forwarder) encapOversize(mem []byte, fr *Frame, addr uint64, n uint32, 
 }
 
 // sent counts a packet with n bytes of a frame.
-func (f *Forwarder) sent(fr *Frame, n uint32, d *session, e *extra, t *tunnel, h *nextHop) {
-	if e.seq != nil && e.seq.sends() {
-		e.seq.tx.advance(e.seq.mask)
-	}
+func (f *Forwarder) sent(fr *Frame, n uint32, d *session, t *tunnel, h *nextHop) {
 	d.txPackets.add(1)
 	d.txBytes.add(uint64(d.partLen) + uint64(t.class.flagsLen()) + uint64(n))
 	f.forward(fr, h.port)
@@ -253,13 +258,14 @@ func (f *Forwarder) sent(fr *Frame, n uint32, d *session, e *extra, t *tunnel, h
 
 // envelop writes the headers of a packet of n bytes at addr, which are a frame or a piece of one. What the
 // session's extra changes in them it changes between the headers' lengths and what is computed over all
-// of it.
-func (f *Forwarder) envelop(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, t *tunnel, h *nextHop, what part) {
+// of it. It takes the packet's number ns, if it is numbered and not of L2TPv2.
+func (f *Forwarder) envelop(mem []byte, fr *Frame, addr uint64, n uint32, d *session, e *extra, t *tunnel, h *nextHop, what part) (ns uint32, numbered bool) {
 	l3len := uint32(t.hdrLen) - 2 + uint32(d.partLen) + n
 	r := (*window)(mem[addr-encapWindow : addr])
 	r.write(d, t, h)
 	if e.seq != nil && e.seq.sends() && !d.v2() {
-		binary.BigEndian.PutUint32(r[encapWindow-4:], l2tp.SublayerS|what.bits()|e.seq.tx.next.Load())
+		ns, numbered = e.seq.tx.take(e.seq.mask), true
+		binary.BigEndian.PutUint32(r[encapWindow-4:], l2tp.SublayerS|what.bits()|ns)
 	}
 	start := encapWindow - int(d.partLen) - int(t.hdrLen)
 	l3 := r[start+2:]
@@ -299,4 +305,5 @@ func (f *Forwarder) envelop(mem []byte, fr *Frame, addr uint64, n uint32, d *ses
 	fr.Addr = addr - uint64(room)
 	fr.Len = n + room
 	fr.Out = h.port
+	return ns, numbered
 }

@@ -74,7 +74,7 @@ func (f *Forwarder) cutUp(mem []byte, fr *Frame, addr uint64, n uint32, d *sessi
 	}
 	in := fr.In
 	f.envelop(mem, fr, addr, room, d, e, t, h, partFirst)
-	f.sent(fr, room, d, e, t, h)
+	f.sent(fr, room, d, t, h)
 	for at := room; at < n; at += room {
 		size, what := min(room, n-at), partMiddle
 		if at+size == n {
@@ -84,7 +84,7 @@ func (f *Forwarder) cutUp(mem []byte, fr *Frame, addr uint64, n uint32, d *sessi
 		f.spare = f.spare[:len(f.spare)-1]
 		copy(mem[made.Addr:], mem[addr+uint64(at):addr+uint64(at+size)])
 		f.envelop(mem, &made, made.Addr, size, d, e, t, h, what)
-		f.sent(&made, size, d, e, t, h)
+		f.sent(&made, size, d, t, h)
 		f.made = append(f.made, madeFrame{fr.Addr, made})
 	}
 	return true

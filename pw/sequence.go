@@ -43,7 +43,7 @@ func (s Sequence) check() error {
 // sequence is a session's numbering. What it points to is state. All frames of one direction are one
 // worker's, but for a moment when that changes: when a session gets numbers whose frames were anybody's, or
 // when its tunnel gets another address. Then two workers may have frames of it at once. So each worker has
-// a receiver of its own, and the queue is whose frames are in it.
+// a receiver of its own, the queue is whose frames are in it, and each number is sent once.
 type sequence struct {
 	Sequence
 	mask  uint32 // the largest number
@@ -90,14 +90,22 @@ func (s *sequence) sends() bool {
 	return s.Send
 }
 
-// sender has the number of the next packet to be sent.
+// sender has the number of the next packet to be sent, and above the mask whatever is left over of counting.
 type sender struct {
 	next atomic.Uint32
 	on   atomic.Bool // with Follow
 }
 
-// advance is for a packet that leaves with the number that was next.
-func (s *sender) advance(mask uint32) { s.next.Store((s.next.Load() + 1) & mask) }
+// take is the number of the packet that is made next. No other packet gets it, whichever workers have frames
+// of the session at the time.
+func (s *sender) take(mask uint32) uint32 { return (s.next.Add(1) - 1) & mask }
+
+// giveBack is for a number whose packet will not be sent. If another was taken since, it is missing.
+func (s *sender) giveBack(n, mask uint32) {
+	if now := s.next.Load(); (now-1)&mask == n {
+		s.next.CompareAndSwap(now, now-1)
+	}
+}
 
 // receiver knows which number is to come next. Only its worker writes to it.
 type receiver struct {
@@ -182,7 +190,7 @@ func (t *Table) Numbering(id SessionID) (Numbering, bool) {
 	if s == nil {
 		return Numbering{}, false
 	}
-	n := Numbering{Sending: s.sends(), NS: s.tx.next.Load(), NR: s.nr.Load()}
+	n := Numbering{Sending: s.sends(), NS: s.tx.next.Load() & s.mask, NR: s.nr.Load()}
 	for i := range s.rx {
 		n.Lost += s.rx[i].lost.Load()
 		n.Resyncs += s.rx[i].resyncs.Load()
