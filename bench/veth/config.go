@@ -16,7 +16,7 @@ type Config struct {
 	Cases      []string      // nil: all but asavie-budget; forward is always among them
 	Sizes      []traffic.Mix // nil: 64 to 1518 and IMIX
 	Rounds     int           // 0: 5
-	Window     time.Duration // 0: 400 ms
+	Window     time.Duration // of each case in a round, in turns of 50 ms or more; 0: 400 ms
 	Encap      string        // ip4, udp4, ip6 or udp6; empty: ip4
 	Sink       traffic.SinkKind
 	Generator  int  // CPU
@@ -35,7 +35,9 @@ var Sizes = []traffic.Mix{{64}, {128}, {256}, {512}, {1024}, {1280}, {1518}, tra
 func DefaultCPUs() (generator, worker int) { return 0, runtime.NumCPU() - 1 }
 
 const (
-	warmUp = 80 * time.Millisecond
+	warmUp = 40 * time.Millisecond
+	// oneTurn is the shortest turn of a case.
+	oneTurn = 50 * time.Millisecond
 	// generatorLimit is how long a generator goes on that nobody ends.
 	generatorLimit = 10 * time.Second
 	settle         = 10 * time.Millisecond
@@ -84,6 +86,10 @@ func (c Config) wants(p path) bool {
 	return len(c.Cases) == 0 && !p.named || p.name == "forward" || slices.Contains(c.Cases, p.name)
 }
 
+// turns is in how many turns a case has its window, and turn how long each is.
+func (c Config) turns() int          { return max(1, int(c.Window/oneTurn)) }
+func (c Config) turn() time.Duration { return c.Window / time.Duration(c.turns()) }
+
 // Estimate is about how long the measurement takes.
 func (c Config) Estimate() time.Duration {
 	c, err := c.complete()
@@ -96,7 +102,7 @@ func (c Config) Estimate() time.Duration {
 			cases++
 		}
 	}
-	each := warmUp + c.Window + 150*time.Millisecond
+	each := c.Window + time.Duration(c.turns())*(warmUp+80*time.Millisecond)
 	d := 15*time.Second + time.Duration(c.Rounds*len(c.Sizes)*cases)*each
 	if c.BackToBack {
 		d += time.Duration(min(c.Rounds, burstRounds)*len(c.Sizes)*3) * 700 * time.Millisecond

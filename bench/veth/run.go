@@ -57,28 +57,6 @@ type Report struct {
 	LoadAfter     float64        `json:"load_after"` // load average of the last minute, after the measurement
 }
 
-// series is the windows of one case at one size.
-type series struct {
-	standing *standing
-	mix      traffic.Mix
-	windows  []window
-	bursts   []float64
-}
-
-// window is one measurement.
-type window struct{ mpps, offered, disturbed, perCPU float64 }
-
-func (w window) rate() float64     { return w.mpps }
-func (w window) capacity() float64 { return w.perCPU }
-
-// column takes one number out of windows.
-func column(windows []window, f func(window) float64) (v []float64) {
-	for _, w := range windows {
-		v = append(v, f(w))
-	}
-	return v
-}
-
 // Run builds the lab, measures, and removes the lab, also when ctx ends early.
 func Run(ctx context.Context, c Config) (report *Report, err error) {
 	c, err = c.complete()
@@ -106,13 +84,8 @@ func Run(ctx context.Context, c Config) (report *Report, err error) {
 	for round := range c.Rounds {
 		for i := range c.Sizes {
 			ofSize := slices.Clone(all[i*len(r.running) : (i+1)*len(r.running)])
-			if round%2 == 1 {
-				slices.Reverse(ofSize)
-			}
-			for _, s := range ofSize {
-				if err := r.measure(ctx, s, round); err != nil {
-					return nil, fmt.Errorf("measure %s at size %v: %w", s.standing.name, s.mix, err)
-				}
+			if err := r.round(ctx, ofSize, round); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -130,39 +103,70 @@ func sinkText(k traffic.SinkKind) string {
 	return "dropped at the far end's stack (tcx ingress), counted there"
 }
 
-// measure takes one window of one case.
-func (r *rig) measure(ctx context.Context, s *series, round int) error {
+// round measures all cases of a size. Each has its window in several turns: what a neighbour does to the
+// machine's speed for a second meets all of them alike.
+func (r *rig) round(ctx context.Context, ofSize []*series, round int) error {
+	for _, s := range ofSize {
+		s.rounds = append(s.rounds, window{})
+	}
+	for turn := range r.config.turns() {
+		if (round+turn)%2 == 1 {
+			slices.Reverse(ofSize)
+		}
+		for _, s := range ofSize {
+			if err := r.measure(ctx, s); err != nil {
+				return fmt.Errorf("measure %s at size %v: %w", s.standing.name, s.mix, err)
+			}
+		}
+	}
+	for _, s := range ofSize {
+		w := s.rounds[round]
+		line := fmt.Sprintf("round %d/%d size %4v %-12s %.3f Mpps", round+1, r.config.Rounds, s.mix, s.standing.name, w.mpps())
+		if w.disturbedPercent() > quiet {
+			line += fmt.Sprintf(", disturbed %.0f %%", w.disturbedPercent())
+		}
+		if r.config.BackToBack && s.standing.ours && round < burstRounds {
+			n, err := r.bursts(ctx, s)
+			if err != nil {
+				return fmt.Errorf("measure bursts of %s at size %v: %w", s.standing.name, s.mix, err)
+			}
+			line += fmt.Sprintf(", bursts of %d frames", n)
+		}
+		r.config.Progress(line)
+	}
+	return nil
+}
+
+// bursts looks for the longest burst of a case once more.
+func (r *rig) bursts(ctx context.Context, s *series) (int, error) {
+	s.standing.running.resume()
+	defer s.standing.running.pause()
+	n, err := r.burst(ctx, s)
+	if err == nil {
+		s.bursts = append(s.bursts, float64(n))
+	}
+	return n, err
+}
+
+// measure takes one turn of one case.
+func (r *rig) measure(ctx context.Context, s *series) error {
 	s.standing.running.resume()
 	defer s.standing.running.pause()
 	best, err := r.window(ctx, s)
 	for range r.config.Retries {
-		if err != nil || best.disturbed <= quiet {
+		if err != nil || best.disturbedPercent() <= quiet {
 			break
 		}
 		// Others took part of the CPUs: of several tries the least disturbed counts.
 		var again window
-		if again, err = r.window(ctx, s); again.disturbed < best.disturbed {
+		if again, err = r.window(ctx, s); again.disturbedPercent() < best.disturbedPercent() {
 			best = again
 		}
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		s.rounds[len(s.rounds)-1].add(best)
 	}
-	s.windows = append(s.windows, best)
-	line := fmt.Sprintf("round %d/%d size %4v %-12s %.3f Mpps", round+1, r.config.Rounds, s.mix, s.standing.name, best.mpps)
-	if best.disturbed > quiet {
-		line += fmt.Sprintf(", disturbed %.0f %%", best.disturbed)
-	}
-	if r.config.BackToBack && s.standing.ours && round < burstRounds {
-		n, err := r.burst(ctx, s)
-		if err != nil {
-			return err
-		}
-		s.bursts = append(s.bursts, float64(n))
-		line += fmt.Sprintf(", bursts of %d frames", n)
-	}
-	r.config.Progress(line)
-	return nil
+	return err
 }
 
 // window counts what arrives in a window under overload.
@@ -173,7 +177,7 @@ func (r *rig) window(ctx context.Context, s *series) (w window, err error) {
 	}
 	// It ends when it is told to. The limit is for one that nobody tells any more, and far off: on a slow
 	// machine the readings take their time.
-	l.Limit = warmUp + r.config.Window + generatorLimit
+	l.Limit = warmUp + r.config.turn() + generatorLimit
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
@@ -201,7 +205,7 @@ func (r *rig) window(ctx context.Context, s *series) (w window, err error) {
 	var generatedAfter uint64
 	var attentionAfter figure.Attention
 	if err == nil {
-		after, generatedAfter, attentionAfter, err = read(r.config.Window)
+		after, generatedAfter, attentionAfter, err = read(r.config.turn())
 	}
 	stop()
 	<-ended
@@ -219,41 +223,8 @@ func (r *rig) window(ctx context.Context, s *series) (w window, err error) {
 		busy = attentionAfter.Busiest(attentionBefore)
 	}
 	return window{
-		perCPU: float64(after.Frames-before.Frames) / max(float64(busy)/1e3, 1),
-		mpps:   float64(after.Frames-before.Frames) / micros, offered: float64(generatedAfter-generatedBefore) / micros,
-		disturbed: attentionAfter.DisturbedPercent(attentionBefore),
+		frames: float64(after.Frames - before.Frames), generated: float64(generatedAfter - generatedBefore),
+		micros: micros, busy: float64(busy) / 1e3,
+		disturbed: attentionAfter.DisturbedPercent(attentionBefore) / 100 * micros,
 	}, nil
-}
-
-// result sums a series up; base is that of forward at the same size.
-func (s *series) result(base *series) Result {
-	mpps, baseMpps := column(s.windows, window.rate), column(base.windows, window.rate)
-	r := Result{
-		Case: s.standing.name, Size: int(s.mix.Mean() + 0.5), Mpps: figure.Median(mpps), MppsSpreadPercent: figure.SpreadPercent(mpps),
-		OfferedMpps:      figure.Median(column(s.windows, func(w window) float64 { return w.offered })),
-		DisturbedPercent: figure.Median(column(s.windows, func(w window) float64 { return w.disturbed })),
-		Mode:             s.standing.running.mode(), CPUs: s.standing.cpus, BackToBack: int(figure.Median(s.bursts)), Rounds: mpps,
-	}
-	if len(s.mix) > 1 {
-		r.Mix = s.mix.String()
-	}
-	r.Gbps = r.Mpps * s.mix.Mean() * 8 / 1e3
-	perCPU, basePerCPU := column(s.windows, window.capacity), column(base.windows, window.capacity)
-	var ratios []float64
-	for i := range perCPU {
-		if basePerCPU[i] > 0 {
-			ratios = append(ratios, perCPU[i]/basePerCPU[i])
-		}
-	}
-	r.PerCPU, r.RatioPerCPU = figure.Median(perCPU), figure.Median(ratios)
-	for i := range mpps {
-		if baseMpps[i] > 0 {
-			r.Ratios = append(r.Ratios, mpps[i]/baseMpps[i])
-		}
-	}
-	r.Ratio, r.SpreadPercent = figure.Median(r.Ratios), figure.SpreadPercent(r.Ratios)
-	if s == base {
-		r.SpreadPercent = r.MppsSpreadPercent
-	}
-	return r
 }
