@@ -536,7 +536,7 @@ func TestRandomWorldsMeetEveryDrop(t *testing.T) {
 		}
 	}
 	// What depends on the frames before has properties of its own: see TestSequenceProperties.
-	met[DropUnnumbered], met[DropOld] = true, true
+	met[DropUnnumbered], met[DropOld], met[DropSessionGone] = true, true, true
 	for i, ok := range met {
 		if !ok && !ofReassembly(Drop(i)) {
 			t.Errorf("%v never met", Drop(i))

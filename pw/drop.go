@@ -38,6 +38,7 @@ const (
 	DropFragment
 	DropUnnumbered
 	DropOld
+	DropSessionGone
 	DropECN
 	DropPoliced
 	DropStorm
@@ -86,6 +87,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropFragment:         {"fragment", "A fragment of a payload (B or E bit of the sublayer) that the session does not put together, or of which others are missing."},
 	DropUnnumbered:       {"unnumbered", "The packet has no sequence number, and the session requires one."},
 	DropOld:              {"old", "The packet's sequence number is that of one that has come already, or whose turn is over."},
+	DropSessionGone:      {"session_gone", "The packet waited for those before it when its session was removed, or was set to have no sequence numbers any more."},
 	DropECN:              {"ecn", "The outer header tells of congestion, and the packet inside could not tell it on (RFC 6040)."},
 	DropOffset:           {"offset", "The L2TPv2 header, with the padding that its offset tells, is longer than the packet."},
 	DropPoliced:          {"policed", "The session's rate in this direction is exceeded."},

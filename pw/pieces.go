@@ -169,9 +169,11 @@ func (f *Forwarder) giveUpPieces(p *pieces) {
 // scatter drops the pieces that are held of a payload.
 func (f *Forwarder) scatter(p *pieces) {
 	p.ce = false
-	c := f.table.rare.at(p.slot)
-	c.rxErrors.add(1)
-	c.rxFragments.add(1)
+	if f.table.extraOf(p.slot).pieces == p { // else the slot may be another session's by now
+		c := f.table.rare.at(p.slot)
+		c.rxErrors.add(1)
+		c.rxFragments.add(1)
+	}
 	f.drop(&p.frame, DropFragment)
 	f.emit(p.frame)
 	f.unsettled = true

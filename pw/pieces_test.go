@@ -201,6 +201,23 @@ func TestPiecesAreBounded(t *testing.T) {
 	}
 }
 
+// A payload whose session goes is not counted at the session that gets its place.
+func TestPiecesOfARemovedSession(t *testing.T) {
+	near, far := piecesBox(t, ip4, 576, asIs)
+	far.give(0, 1, fragmentsOf(t, near, payload(1514, 1))[0])
+	s, _ := far.table.Session(1)
+	if err := far.table.RemoveSession(1); err != nil {
+		t.Fatal(err)
+	}
+	far.give(1, 1) // a batch passes
+	far.table.SessionCounters(1)
+	id := must(far.table.AddSession(s))(t)
+	far.table.Forwarder(0).Expire(far.mem, 1<<62, nil)
+	if c := far.table.SessionCounters(id); id != 1 || c != (Counters{}) || dropsAt(far.table, 0)["fragment"] != 1 {
+		t.Errorf("session %d has counted %+v, the port %v", id, c, dropsAt(far.table, 0))
+	}
+}
+
 func TestPiecesDoNotAllocate(t *testing.T) {
 	near, far := piecesBox(t, udp6, 576, asIs)
 	f, g := near.table.Forwarder(0), far.table.Forwarder(0)

@@ -242,13 +242,14 @@ func (f *Forwarder) Expire(mem []byte, now int64, out []Frame) []Frame {
 	return out
 }
 
-// expire releases what is due of one queue. The session may be gone, or be another one by now.
+// expire releases what is due of one queue. The session may be gone, or be another one by now: then nobody
+// knows any more where its packets were to go.
 func (f *Forwarder) expire(mem []byte, w waiting, now int64) {
 	q := w.queue
 	e := f.table.extraOf(w.slot)
 	if e.record == 0 || e.seq == nil || e.seq.queue != q {
 		for q.n > 0 {
-			f.forget(q.shift(), DropUnknownSession)
+			f.forget(q.shift(), DropSessionGone)
 		}
 		for i := range f.waiting {
 			if f.waiting[i].queue == q {

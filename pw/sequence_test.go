@@ -288,7 +288,7 @@ func TestSequenceGivesBackHeldFrames(t *testing.T) {
 			if len(out) != 2 || out[0].Out != NoPort || out[1].Out != NoPort || f.Held() != 0 || f.Deadline() != 0 {
 				t.Fatalf("out %v, held %d until %d", out, f.Held(), f.Deadline())
 			}
-			if got := dropsAt(table, 0); got["unknown_session"] != 2 {
+			if got := dropsAt(table, 0); got["session_gone"] != 2 || got["unknown_session"] != 0 {
 				t.Errorf("drops %v", got)
 			}
 		})
