@@ -23,7 +23,7 @@ func TestEvents(t *testing.T) {
 		return
 	}
 	a, c := rig(t, requestText)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*soon)
 	defer cancel()
 	var mu sync.Mutex
 	var got []api.Event
@@ -121,11 +121,11 @@ func TestEvents(t *testing.T) {
 	saw("reloaded appliance", "")
 	saw("modified port ac0 l2cp", "")
 	saw("rolled_back appliance", "not confirmed")
-	_, err = c.Reload(ctx, api.ReloadRequest{ConfirmWithin: 20})
+	_, err = c.Reload(ctx, api.ReloadRequest{ConfirmWithin: 60})
 	must(err)
 	must(c.Confirm(ctx))
 	saw("confirmed appliance", "")
-	_, err = c.Reload(ctx, api.ReloadRequest{ConfirmWithin: 20})
+	_, err = c.Reload(ctx, api.ReloadRequest{ConfirmWithin: 60})
 	must(err)
 	r, err := c.Reload(ctx, api.ReloadRequest{}) // confirms it too, and says so
 	must(err)
@@ -177,10 +177,11 @@ func TestServerSentEvents(t *testing.T) {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	defer res.Body.Close()
+	defer conn.Close() // first, or the rest of the answer is waited for
 	if err := c.DeleteSession(t.Context(), "file", "one"); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(soon))
 	for in := bufio.NewScanner(res.Body); ; {
 		if !in.Scan() {
 			t.Fatalf("no event of the session: %v", in.Err())

@@ -42,7 +42,7 @@ func TestReloadTellsSystemd(t *testing.T) {
 		select {
 		case text := <-said:
 			return text
-		case <-time.After(time.Second):
+		case <-time.After(soon):
 			return ""
 		}
 	}

@@ -68,7 +68,7 @@ func TestNumbersInOrder(t *testing.T) {
 	ran := make(chan error)
 	go func() { ran <- fabric.Run(ctx) }()
 
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * soon)
 	var queues sync.WaitGroup
 	var given atomic.Uint32
 	for q := range workers {

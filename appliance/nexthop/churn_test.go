@@ -16,7 +16,7 @@ func TestRouteChurn(t *testing.T) {
 	f := l.follow("p0", "p1")
 	k := key("198.51.100.7", "192.0.2.1")
 	f.Add(k)
-	f.await(k, second, "resolved", resolved)
+	f.await(k, "resolved", resolved)
 	before := f.Lookups()
 	const routes = 20000
 	var add, del strings.Builder
@@ -36,7 +36,7 @@ func TestRouteChurn(t *testing.T) {
 	for running := true; running; changes++ {
 		way := ways[changes%2]
 		l.ip("route replace 198.51.100.0/24 via %s dev %s", way.gateway, way.dev)
-		f.await(k, second, "during churn", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index(way.dev) })
+		f.await(k, "during churn", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index(way.dev) })
 		select {
 		case <-done:
 			running = false
@@ -79,8 +79,8 @@ func TestManyKeys(t *testing.T) {
 	}
 	wait := func(what string, start time.Time, ok func() bool) {
 		for !ok() {
-			if time.Since(start) > time.Minute {
-				t.Fatalf("%s: not within a minute", what)
+			if time.Since(start) > 3*time.Minute {
+				t.Fatalf("%s: not within three minutes", what)
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -117,7 +117,7 @@ func TestLostNotifications(t *testing.T) {
 	f := l.follow("p0", "p1")
 	k := key("198.51.100.7", "192.0.2.1")
 	f.Add(k)
-	f.await(k, second, "resolved", resolved)
+	f.await(k, "resolved", resolved)
 	before := f.Syncs()
 	release := f.Stall()
 	var lines strings.Builder
@@ -129,7 +129,7 @@ func TestLostNotifications(t *testing.T) {
 	l.ip("link set p1 mtu 1444")
 	l.ip("neigh replace 203.0.113.2 lladdr 02:00:00:00:77:77 dev p1 nud permanent")
 	release()
-	f.await(k, second, "all changes seen", func(h nexthop.Hop) bool {
+	f.await(k, "all changes seen", func(h nexthop.Hop) bool {
 		return resolved(h) && h.Ifindex == l.index("p1") && h.MTU == 1444 && macString(h.Dst) == "02:00:00:00:77:77"
 	})
 	if f.Syncs() == before {

@@ -41,9 +41,9 @@ func TestLearntPathMTU(t *testing.T) {
 			f := l.follow("p0")
 			k := key(c.peer, c.local)
 			f.Add(k)
-			f.await(k, 2*second, "the route's MTU", func(h nexthop.Hop) bool { return resolved(h) && h.MTU == 1480 })
+			f.await(k, "the route's MTU", func(h nexthop.Hop) bool { return resolved(h) && h.MTU == 1480 })
 			l.ip("route replace %s via %s", c.prefix, c.gateway)
-			f.await(k, second, "the device's MTU", func(h nexthop.Hop) bool { return h.MTU == 1500 })
+			f.await(k, "the device's MTU", func(h nexthop.Hop) bool { return h.MTU == 1500 })
 		})
 	}
 }

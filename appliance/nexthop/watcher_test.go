@@ -33,7 +33,7 @@ func TestEveryStateAndBack(t *testing.T) {
 			f.state(k, nexthop.NoNeighbour, c.gateway)
 			l.ipnet("addr add %s/%d dev n0", c.gateway, c.bits)
 			// The kernel asks once a second; the state before it gives up counts too.
-			h := f.await(k, 2500*time.Millisecond, "gateway appears", resolved)
+			h := f.await(k, "gateway appears", resolved)
 			if got, want := macString(h.Dst), l.mac(l.net, "n0"); got != want {
 				t.Errorf("Dst = %s, want %s", got, want)
 			}
@@ -48,49 +48,49 @@ func TestEveryStateAndBack(t *testing.T) {
 			if c.name == "IPv6" { // unsolicited advertisements do not override (RFC 4861 7.2.6), a solicited one does
 				l.in(l.net, "ping", "-6", "-c1", "-W1", c.local)
 			}
-			f.await(k, second, "new MAC", func(h nexthop.Hop) bool { return resolved(h) && macString(h.Dst) == "02:00:00:00:99:01" })
+			f.await(k, "new MAC", func(h nexthop.Hop) bool { return resolved(h) && macString(h.Dst) == "02:00:00:00:99:01" })
 
 			l.ip("link set p0 mtu 1600")
-			f.await(k, second, "device MTU", func(h nexthop.Hop) bool { return h.MTU == 1600 })
+			f.await(k, "device MTU", func(h nexthop.Hop) bool { return h.MTU == 1600 })
 			l.ip("route replace %s via %s mtu 1400", c.peerPrefix, c.gateway)
-			f.await(k, second, "route MTU", func(h nexthop.Hop) bool { return h.MTU == 1400 })
+			f.await(k, "route MTU", func(h nexthop.Hop) bool { return h.MTU == 1400 })
 
 			l.ipnet("link set n0 down")
 			f.state(k, nexthop.LinkDown, "p0 has no carrier")
 			l.ipnet("link set n0 up")
-			f.await(k, second, "carrier back", resolved)
+			f.await(k, "carrier back", resolved)
 
 			for _, kind := range []string{"blackhole", "unreachable", "prohibit"} {
 				l.ip("route replace %s %s", kind, c.peerPrefix)
 				f.state(k, nexthop.NoRoute, c.peer)
 				l.ip("route replace %s via %s", c.peerPrefix, c.gateway)
-				f.await(k, second, kind+" gone", resolved)
+				f.await(k, kind+" gone", resolved)
 			}
 
 			l.ip("addr add %s dev lo", c.peer)
 			f.state(k, nexthop.NotAPort, "address of this box")
 			l.ip("addr del %s/%d dev lo", c.peer, netip.MustParseAddr(c.peer).BitLen())
-			f.await(k, second, "peer elsewhere again", resolved)
+			f.await(k, "peer elsewhere again", resolved)
 
 			l.ip("addr del %s/%d dev p0", c.local, c.bits)
 			f.state(k, nexthop.NoAddress, c.local)
 			l.ip("addr add %s/%d dev p0", c.local, c.bits)
 			l.ip("route replace %s via %s", c.peerPrefix, c.gateway)
-			f.await(k, second, "address back", resolved)
+			f.await(k, "address back", resolved)
 
 			l.ip("link set p0 down")
-			f.await(k, second, "port down", func(h nexthop.Hop) bool { return h.State != nexthop.Resolved })
+			f.await(k, "port down", func(h nexthop.Hop) bool { return h.State != nexthop.Resolved })
 			l.ip("link set p0 up")
 			if c.name == "IPv6" {
 				l.ip("addr replace %s/%d dev p0", c.local, c.bits)
 			}
 			l.ip("route replace %s via %s", c.peerPrefix, c.gateway)
-			f.await(k, second, "port up", resolved)
+			f.await(k, "port up", resolved)
 
 			f.SetPorts(nil)
 			f.state(k, nexthop.NotAPort, "leaves by p0, which is no port")
 			f.SetPorts([]int{l.index("p0")})
-			f.await(k, second, "port given", resolved)
+			f.await(k, "port given", resolved)
 		})
 	}
 }
@@ -103,9 +103,9 @@ func TestRouteMovesToAnotherPort(t *testing.T) {
 	f := l.follow("p0", "p1")
 	k := key("198.51.100.7", "192.0.2.1")
 	f.Set([]nexthop.Key{k})
-	f.await(k, second, "first way", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p0") })
+	f.await(k, "first way", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p0") })
 	l.ip("route replace 198.51.100.0/24 via 203.0.113.2 dev p1")
-	h := f.await(k, second, "second way", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p1") })
+	h := f.await(k, "second way", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p1") })
 	if got, want := macString(h.Dst), l.mac(l.net, "n1"); got != want {
 		t.Errorf("Dst = %s, want %s", got, want)
 	}
@@ -113,12 +113,12 @@ func TestRouteMovesToAnotherPort(t *testing.T) {
 	f.state(k, nexthop.NotAPort, "route to 198.51.100.7 leaves by p1, which is no port")
 
 	f.SetPorts([]int{l.index("p0"), l.index("p1")})
-	f.await(k, second, "second way is a port again", resolved)
+	f.await(k, "second way is a port again", resolved)
 	l.ip("rule add from 192.0.2.1 lookup 77")
 	l.ip("route add 198.51.100.0/24 via 203.0.114.2 dev p0 table 77")
-	f.await(k, second, "policy rule", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p0") })
+	f.await(k, "policy rule", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p0") })
 	l.ip("rule del from 192.0.2.1 lookup 77")
-	f.await(k, second, "no policy rule", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p1") })
+	f.await(k, "no policy rule", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p1") })
 }
 
 // twoWays gives the box 192.0.2.1 and gateways 203.0.114.2 on p0 and 203.0.113.2 on p1.
@@ -143,14 +143,14 @@ func TestECMP(t *testing.T) {
 	f.Set(keys)
 	use := map[int]int{}
 	for _, k := range keys {
-		use[f.await(k, second, "resolved", resolved).Ifindex]++
+		use[f.await(k, "resolved", resolved).Ifindex]++
 	}
 	if len(use) != 2 {
 		t.Errorf("32 peers use ports %v, want both", use)
 	}
 	l.ip("link set p1 down")
 	for _, k := range keys {
-		f.await(k, second, "one member left", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p0") })
+		f.await(k, "one member left", func(h nexthop.Hop) bool { return resolved(h) && h.Ifindex == l.index("p0") })
 	}
 	if n := len(f.Snapshot()); n != len(keys) {
 		t.Errorf("Snapshot has %d hops, want %d", n, len(keys))
@@ -166,7 +166,7 @@ func TestGatewayOfTheOtherFamily(t *testing.T) {
 	f := l.follow("p0")
 	k := key("198.51.100.7", "192.0.2.1")
 	f.Add(k)
-	h := f.await(k, second, "resolved", resolved)
+	h := f.await(k, "resolved", resolved)
 	if got, want := macString(h.Dst), l.mac(l.net, "n0"); got != want {
 		t.Errorf("Dst = %s, want %s", got, want)
 	}
@@ -183,11 +183,11 @@ func TestManagedNeighbour(t *testing.T) {
 	f := l.follow("p0")
 	ours, static, foreign := key("192.0.2.2", "192.0.2.1"), key("192.0.2.3", "192.0.2.1"), key("192.0.2.4", "192.0.2.1")
 	f.Add(ours, static, foreign)
-	f.await(ours, second, "ours", resolved)
-	if h := f.await(static, second, "static", resolved); macString(h.Dst) != "02:00:00:00:00:33" {
+	f.await(ours, "ours", resolved)
+	if h := f.await(static, "static", resolved); macString(h.Dst) != "02:00:00:00:00:33" {
 		t.Errorf("Dst of the permanent neighbour = %s", macString(h.Dst))
 	}
-	f.await(foreign, second, "foreign", resolved)
+	f.await(foreign, "foreign", resolved)
 	show := func() string { return l.ip("neigh show dev p0") }
 	line := func(addr string) string {
 		for s := range strings.Lines(show()) {
@@ -204,7 +204,7 @@ func TestManagedNeighbour(t *testing.T) {
 
 	l.ip("neigh del 192.0.2.2 dev p0")
 	eventually(t, "managed again after deletion", func() bool { return strings.Contains(line("192.0.2.2"), "managed") })
-	f.await(ours, second, "resolved again", resolved)
+	f.await(ours, "resolved again", resolved)
 
 	f.Remove(ours, static, foreign)
 	eventually(t, "no longer managed", func() bool { return !strings.Contains(line("192.0.2.2"), "managed") })
@@ -230,7 +230,7 @@ func TestManagedNeighbourOfAKilledProcess(t *testing.T) {
 	f := l.follow("p0")
 	k := key("192.0.2.2", "192.0.2.1")
 	f.Add(k)
-	f.await(k, second, "resolved", resolved)
+	f.await(k, "resolved", resolved)
 	eventually(t, "the one nobody needs is let go", func() bool { return strings.Count(l.ip("neigh show dev p0"), "managed") == 1 })
 	f.stop()
 	if s := l.ip("neigh show dev p0"); strings.Contains(s, "managed") {
@@ -241,8 +241,8 @@ func TestManagedNeighbourOfAKilledProcess(t *testing.T) {
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for start := time.Now(); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(start) > second {
-			t.Fatalf("%s: not within %v", what, second)
+		if time.Since(start) > soon {
+			t.Fatalf("%s: not within %v", what, soon)
 		}
 	}
 }
@@ -263,7 +263,7 @@ func TestVLANDevice(t *testing.T) {
 		l.ip("link add link p0 name v100 type vlan id 100")
 		l.ip("link set v100 address 02:00:00:00:01:00 up")
 		l.ip("addr add 192.0.2.1/24 dev v100")
-		h := f.await(k, second, "resolved", resolved)
+		h := f.await(k, "resolved", resolved)
 		if len(h.Tags) != 1 || h.Tags[0] != (l2tp.Tag{TPID: 0x8100, TCI: 100}) || h.Ifindex != l.index("p0") || macString(h.Src) != "02:00:00:00:01:00" {
 			t.Errorf("hop = %+v, want tag 100 on p0 from v100's MAC", h)
 		}
@@ -281,7 +281,7 @@ func TestVLANDevice(t *testing.T) {
 	l.ip("link set s7 up")
 	l.ip("link set c8 up")
 	l.ip("addr add 192.0.2.1/24 dev c8")
-	h := f.await(k, second, "QinQ", resolved)
+	h := f.await(k, "QinQ", resolved)
 	if len(h.Tags) != 2 || h.Tags[0] != (l2tp.Tag{TPID: 0x88a8, TCI: 7}) || h.Tags[1] != (l2tp.Tag{TPID: 0x8100, TCI: 8}) {
 		t.Errorf("Tags = %+v, want 88a8/7 then 8100/8", h.Tags)
 	}
@@ -290,7 +290,7 @@ func TestVLANDevice(t *testing.T) {
 	l.ipnet("link set n0 up")
 	l.ipnet("link set ns up")
 	l.ipnet("link set nc up")
-	f.await(k, second, "QinQ back", resolved)
+	f.await(k, "QinQ back", resolved)
 }
 
 func TestMacvlan(t *testing.T) {
@@ -305,7 +305,7 @@ func TestMacvlan(t *testing.T) {
 	f := l.follow("p0")
 	k := key("192.0.2.2", "192.0.2.1")
 	f.Add(k)
-	h := f.await(k, second, "resolved", resolved)
+	h := f.await(k, "resolved", resolved)
 	if got, want := macString(h.Src), l.mac(l.box, "m0"); got != want || h.Ifindex != l.index("p0") {
 		t.Errorf("hop = %+v, want m0's MAC %s on p0", h, want)
 	}
@@ -330,15 +330,15 @@ func TestVRF(t *testing.T) {
 	l.ipnet("addr add 192.0.2.2/24 dev n1")
 	f.state(k, nexthop.NoRoute, "198.51.100.7")
 	l.ip("route add 198.51.100.0/24 via 192.0.2.2 vrf core")
-	h := f.await(k, second, "in the VRF", resolved)
+	h := f.await(k, "in the VRF", resolved)
 	if got, want := macString(h.Dst), l.mac(l.net, "n1"); got != want || h.Ifindex != l.index("p1") {
 		t.Errorf("hop = %+v, want n1's MAC %s by p1", h, want)
 	}
 	l.ip("link set p1 nomaster")
-	f.await(k, second, "out of the VRF", func(h nexthop.Hop) bool { return !resolved(h) })
+	f.await(k, "out of the VRF", func(h nexthop.Hop) bool { return !resolved(h) })
 	l.ip("link set p1 master core")
 	l.ip("route replace 198.51.100.0/24 via 192.0.2.2 vrf core")
-	f.await(k, second, "in the VRF again", resolved)
+	f.await(k, "in the VRF again", resolved)
 }
 
 func TestBond(t *testing.T) {
@@ -363,7 +363,7 @@ func TestBond(t *testing.T) {
 		f := l.follow("p0", "p1")
 		k := key("192.0.2.2", "192.0.2.1")
 		f.Add(k)
-		h := f.await(k, 3*time.Second, mode, resolved)
+		h := f.await(k, mode, resolved)
 		if got, want := macString(h.Src), l.mac(l.box, "b0"); got != want {
 			t.Errorf("Src = %s, want the bond's %s", got, want)
 		}
@@ -372,7 +372,7 @@ func TestBond(t *testing.T) {
 			t.Fatalf("Ifindex = %d is no member", h.Ifindex)
 		}
 		l.ipnet("link set n%s down", used)
-		f.await(k, second, mode+" other member", func(o nexthop.Hop) bool { return resolved(o) && o.Ifindex != h.Ifindex })
+		f.await(k, mode+" other member", func(o nexthop.Hop) bool { return resolved(o) && o.Ifindex != h.Ifindex })
 		l.ipnet("link set n%s up", used)
 		f.SetPorts(nil)
 		f.state(k, nexthop.NotAPort, "no active slave of b0 is a port")
@@ -391,7 +391,7 @@ func TestNoARPDevice(t *testing.T) {
 	f := l.follow("p0")
 	k := key("192.0.2.2", "192.0.2.1")
 	f.Add(k)
-	h := f.await(k, second, "resolved", resolved)
+	h := f.await(k, "resolved", resolved)
 	if got, want := macString(h.Dst), l.mac(l.box, "p0"); got != want {
 		t.Errorf("Dst = %s, want what the kernel writes, the device's own %s", got, want)
 	}
@@ -400,7 +400,7 @@ func TestNoARPDevice(t *testing.T) {
 	l.ip("route add 203.0.113.0/24 dev t0")
 	k = key("203.0.113.9", "192.0.2.1")
 	f.Add(k)
-	f.await(k, second, "tun", func(h nexthop.Hop) bool { return h.State == nexthop.NotAPort || h.State == nexthop.LinkDown })
+	f.await(k, "tun", func(h nexthop.Hop) bool { return h.State == nexthop.NotAPort || h.State == nexthop.LinkDown })
 }
 
 func TestKeysOfNoUse(t *testing.T) {
@@ -420,13 +420,13 @@ func TestForeignManagedNeighbourThatFails(t *testing.T) {
 	f := l.follow("p0")
 	k := key("192.0.2.9", "192.0.2.1")
 	f.Add(k)
-	f.await(k, 5*time.Second, "failed", func(h nexthop.Hop) bool { return strings.Contains(h.Reason, "does not answer") })
+	f.await(k, "failed", func(h nexthop.Hop) bool { return strings.Contains(h.Reason, "does not answer") })
 	time.Sleep(1500 * time.Millisecond) // asked again at least once
 	if s := l.ip("-d neigh show dev p0"); !strings.Contains(s, "managed") || strings.Contains(s, "115") {
 		t.Errorf("entry = %s, want managed and not ours", s)
 	}
 	l.ipnet("addr add 192.0.2.9/24 dev n0")
-	f.await(k, 2*time.Second, "answers at last", resolved)
+	f.await(k, "answers at last", resolved)
 	f.stop()
 	if s := l.ip("-d neigh show dev p0"); !strings.Contains(s, "managed") {
 		t.Errorf("entry = %s, want still managed", s)
@@ -443,10 +443,10 @@ func TestKernelWithoutManagedNeighbours(t *testing.T) {
 	f.Add(k)
 	f.state(k, nexthop.NoNeighbour, "192.0.2.2")
 	l.ipnet("addr add 192.0.2.2/24 dev n0")
-	f.await(k, 2500*time.Millisecond, "resolved", resolved)
+	f.await(k, "resolved", resolved)
 	if s := l.ip("neigh show dev p0"); strings.Contains(s, "managed") {
 		t.Errorf("managed: %s", s)
 	}
 	l.ip("neigh del 192.0.2.2 dev p0")
-	f.await(k, 2500*time.Millisecond, "resolved again", resolved)
+	f.await(k, "resolved again", resolved)
 }

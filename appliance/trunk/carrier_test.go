@@ -20,7 +20,7 @@ func TestCarrier(t *testing.T) {
 		noCarrier := func(what string, want bool) {
 			t.Helper()
 			var d device
-			for range 100 { // bridges and operational states follow a little later
+			for range 2000 { // bridges and operational states follow a little later
 				if d = show(t, "cust0"); d.has("NO-CARRIER") == want && d.has("UP") {
 					return
 				}

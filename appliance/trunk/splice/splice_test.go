@@ -53,13 +53,13 @@ func TestTags(t *testing.T) {
 		}
 		for _, f := range [][]byte{frame(local, 60), frame(local, 1514)} {
 			inner.send(t, tagged(c.tags, f))
-			if got := outer.receive(t); !bytes.Equal(got, f) {
+			if got := outer.receive(t, soon); !bytes.Equal(got, f) {
 				t.Errorf("%s, %d bytes, received:\n%x, want\n%x", c.name, len(f), got, f)
 			}
 		}
 		// A tag of the customer's stays; the packet socket shows it beside the frame.
 		inner.send(t, tagged(c.tags, frame("81000fff"+local, 1518)))
-		if got, want := outer.receive(t), frame(local, 1518)[:1514]; len(got) != len(want) || !bytes.Equal(got[:14], want[:14]) {
+		if got, want := outer.receive(t, soon), frame(local, 1518)[:1514]; len(got) != len(want) || !bytes.Equal(got[:14], want[:14]) {
 			t.Errorf("%s: with a tag inside, received %x", c.name, got[:min(len(got), 20)])
 		}
 	}
@@ -79,7 +79,7 @@ func TestDrops(t *testing.T) {
 	drops := func(what string) {
 		t.Helper()
 		got, err := s.Drops()
-		for deadline := time.Now().Add(2 * time.Second); err == nil && got != want && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(soon); err == nil && got != want && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			got, err = s.Drops()
 		}
 		if err != nil || got != want {
@@ -97,7 +97,7 @@ func TestDrops(t *testing.T) {
 		want.Untagged++
 	}
 	drops("no tags of a place")
-	if got := stack.receive(t); got != nil {
+	if got := stack.receive(t, 500*time.Millisecond); got != nil {
 		t.Errorf("the stack got %x", got)
 	}
 	s.Leave(Place{CVLAN: 7})
@@ -114,7 +114,7 @@ func TestDrops(t *testing.T) {
 	join(t, s, Place{CVLAN: 7}, newInterface(t, "one"))
 	outer := newSocket(t, "one")
 	inner.send(t, tagged("81000007", f))
-	if got := outer.receive(t); !bytes.Equal(got, f) {
+	if got := outer.receive(t, soon); !bytes.Equal(got, f) {
 		t.Errorf("made anew, received %x", got)
 	}
 	drops("made anew")
@@ -130,7 +130,7 @@ func TestQueues(t *testing.T) {
 	run(t, "ip neigh replace 10.0.0.2 lladdr 02:00:00:00:00:02 dev one nud permanent")
 	for flow := range 16 {
 		before := at.perQueue(t)
-		sendDatagrams(t, fmt.Sprintf("10.0.0.2:%d", 1000+flow), 8)
+		at.sendDatagrams(t, fmt.Sprintf("10.0.0.2:%d", 1000+flow), 8)
 		after := at.perQueue(t)
 		if a, b := after[0]-before[0], after[1]-before[1]; a+b != 8 || a*b != 0 {
 			t.Errorf("flow %d: %d frames in queue 0, %d in queue 1", flow, a, b)
