@@ -95,7 +95,7 @@ func TestHandlerThatCheatsIsFound(t *testing.T) {
 		if e.Kind != Bug || !errors.Is(e.Err, errNotHeld) {
 			t.Errorf("event %v: %v", e.Kind, e.Err)
 		}
-	case <-time.After(3 * time.Second):
+	case <-time.After(soon):
 		t.Error("no event")
 	}
 	checkAudit(t, fabric)

@@ -3,7 +3,6 @@ package rings
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,17 +31,11 @@ func TestBusyPoll(t *testing.T) {
 		if _, err := unix.Write(sender, want); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := unix.Read(receiver, got); err != nil || !bytes.Equal(got[:n], want) {
+		if n, err := receive(receiver, got); err != nil || !bytes.Equal(got[:n], want) {
 			t.Fatalf("received %x (%v), want %x", got[:max(n, 0)], err, want)
 		}
 	}
-	deadline := time.Now().Add(5 * time.Second)
-	for !f.WorkerStatus()[0].Parked && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
-	if !f.WorkerStatus()[0].Parked {
-		t.Error("the worker does not sleep")
-	}
+	eventually(t, "the worker sleeps", func() bool { return f.WorkerStatus()[0].Parked })
 	stop()
 	checkAudit(t, f)
 	checkEquation(t, a, b)

@@ -15,7 +15,7 @@ func expectEvent(t *testing.T, f *Fabric, p *Port, kind EventKind, cause error) 
 		if e.Port != p || e.Kind != kind || !errors.Is(e.Err, cause) {
 			t.Fatalf("event %v (%v), want %v (%v)", e.Kind, e.Err, kind, cause)
 		}
-	case <-time.After(3 * time.Second):
+	case <-time.After(soon):
 		t.Fatalf("no event %v", kind)
 	}
 }
@@ -55,7 +55,7 @@ func TestNoCarrierCostsNoCalls(t *testing.T) {
 	send(1)
 	select {
 	case <-sent:
-	case <-time.After(3 * time.Second):
+	case <-time.After(soon):
 		t.Error("nothing is sent with carrier")
 	}
 	checkEquation(t, a.Port, b.Port)

@@ -32,7 +32,7 @@ func TestKernelJumbo(t *testing.T) {
 						if _, err := unix.Write(sender, want); err != nil {
 							t.Fatal(err)
 						}
-						if m, err := unix.Read(receiver, got); err != nil || !bytes.Equal(got[:m], want) {
+						if m, err := receive(receiver, got); err != nil || !bytes.Equal(got[:m], want) {
 							t.Fatalf("round %d: %d bytes came as %d, or others (%v): %+v", round, n, m, err, a.Status())
 						}
 					}
@@ -92,7 +92,7 @@ func TestKernelWithoutJumbo(t *testing.T) {
 						lost++
 						continue
 					}
-					if m, err := unix.Read(receiver, got); err != nil || !bytes.Equal(got[:m], want) {
+					if m, err := receive(receiver, got); err != nil || !bytes.Equal(got[:m], want) {
 						t.Fatalf("%d bytes came as %d, or others (%v): %+v", n, m, err, a.Status())
 					}
 				}

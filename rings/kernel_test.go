@@ -70,7 +70,7 @@ func TestKernelForwardInPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := make([]byte, 2048)
-			n, err := unix.Read(receiver, got)
+			n, err := receive(receiver, got)
 			if err != nil || !bytes.Equal(got[:n], want) {
 				t.Fatalf("received %x (%v), want %x", got[:max(n, 0)], err, want)
 			}
@@ -113,7 +113,7 @@ func TestKernelTwoRegistrations(t *testing.T) {
 		}
 		unix.Close(sender)
 		got := make([]byte, 2048)
-		if n, err := unix.Read(receiver, got); err != nil || !bytes.Equal(got[:n], want) {
+		if n, err := receive(receiver, got); err != nil || !bytes.Equal(got[:n], want) {
 			t.Errorf("%s to %s: %x (%v)", way[0], way[1], got[:max(n, 0)], err)
 		}
 	}
@@ -131,10 +131,15 @@ func TestKernelRegistrationOutlivesMembers(t *testing.T) {
 	f := newKernelFabric(t, ArenaConfig{Chunks: 8192}, &relay{})
 	open := func(index uint16, name string) *Port {
 		t.Helper()
-		p, err := f.AddPort(PortConfig{Index: index, Name: name, Interface: name, RingSize: 64})
-		if err != nil {
-			t.Fatal(err)
-		}
+		var p *Port
+		eventually(t, "a queue of "+name+" that was closed can be bound", func() bool {
+			var err error
+			p, err = f.AddPort(PortConfig{Index: index, Name: name, Interface: name, RingSize: 64})
+			if err != nil && !errors.Is(err, unix.EBUSY) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
 		return p
 	}
 	remove := func(p *Port) {
@@ -206,7 +211,7 @@ func TestKernelPortEvents(t *testing.T) {
 			if e.Port != p || e.Kind != step.want {
 				t.Errorf("%s: event %v (%v), want %v", step.command, e.Kind, e.Err, step.want)
 			}
-		case <-time.After(2 * time.Second):
+		case <-time.After(soon):
 			t.Errorf("%s: no event", step.command)
 		}
 	}
@@ -222,33 +227,31 @@ func TestKernelIdle(t *testing.T) {
 	f := newKernelFabric(t, ArenaConfig{Chunks: 16384}, &relay{}, &relay{}, &relay{}, &relay{})
 	addKernelPort(t, f, PortConfig{Interface: "p0", RingSize: 64})
 	start(t, f)
-	time.Sleep(100 * time.Millisecond)
-	polls := func() (n uint64) {
+	polls := func() (n uint64, parked bool) {
+		parked = true
 		for _, w := range f.WorkerStatus() {
-			if !w.Parked {
-				t.Errorf("worker %d is not parked", w.Index)
-			}
+			parked = parked && w.Parked
 			n += w.Polls
 		}
-		return n
+		return n, parked
 	}
-	var before, after unix.Rusage
-	first := polls()
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &before); err != nil {
-		t.Fatal(err)
+	cpu := func() time.Duration {
+		var u unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	time.Sleep(time.Second)
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &after); err != nil {
-		t.Fatal(err)
-	}
-	cpu := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
-	t.Logf("%v of CPU time and %d polls in a second of rest", time.Duration(cpu), polls()-first)
-	if cpu > int64(20*time.Millisecond) {
-		t.Errorf("%v of CPU time in a second of rest", time.Duration(cpu))
-	}
-	if n := polls() - first; n > 4 {
-		t.Errorf("%d polls in a second of rest", n)
-	}
+	// What was begun before is done in the first of these seconds on a busy machine.
+	eventually(t, "a second of rest, with little CPU time and few polls", func() bool {
+		first, parked := polls()
+		before := cpu()
+		time.Sleep(time.Second)
+		used := cpu() - before
+		last, still := polls()
+		t.Logf("%v of CPU time and %d polls in a second of rest; parked: %v, %v", used, last-first, parked, still)
+		return parked && still && used <= 20*time.Millisecond && last-first <= 4
+	})
 }
 
 // TestKernelAllocatesNothing counts what the whole process allocates while frames pass.
@@ -271,9 +274,10 @@ func TestKernelAllocatesNothing(t *testing.T) {
 	burst(1000)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	for range 20 {
+	bursts := uint64(0)
+	for end := time.Now().Add(soon); time.Now().Before(end); {
 		burst(20_000)
-		if a.Status().Sent > 50_000 {
+		if bursts++; a.Status().Sent > 50_000 {
 			break
 		}
 	}
@@ -281,7 +285,7 @@ func TestKernelAllocatesNothing(t *testing.T) {
 	n, sent := after.Mallocs-before.Mallocs, a.Status().Sent
 	t.Logf("%d allocations in the process while %d frames passed", n, sent)
 	// Asking for the status, the watcher and the runtime may allocate a little; a frame may not.
-	if n > 1000 || sent < 50_000 {
+	if n > 1000+50*bursts || sent < 50_000 {
 		t.Errorf("%d allocations while %d frames passed: %+v", n, sent, a.Status())
 	}
 	settle(t, f, a, b)

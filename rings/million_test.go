@@ -15,7 +15,7 @@ import (
 const (
 	numberedAt  = 42   // after Ethernet, IPv4 and UDP headers
 	numberedLen = 1024 // bytes of a numbered frame; all after the headers repeats its number
-	numbers     = 8 << 20
+	numbers     = 64 << 20
 )
 
 // numbered writes a frame for a port. The kernel chooses a queue by the UDP source port.
@@ -169,7 +169,7 @@ func millionFrames(t *testing.T, frames uint64, skb bool) {
 	}
 	until := func(n uint64) {
 		t.Helper()
-		for deadline := time.Now().Add(40 * time.Second); received() < n; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(3 * time.Minute); received() < n; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d of %d frames received", received(), n)
 			}

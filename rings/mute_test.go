@@ -27,7 +27,7 @@ func TestKernelMoreQueuesToReceiveThanToSend(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make([]byte, 2048)
-	if n, err := unix.Read(receiver, got); err != nil || !bytes.Equal(got[:n], want) {
+	if n, err := receive(receiver, got); err != nil || !bytes.Equal(got[:n], want) {
 		t.Errorf("received %x (%v), want %x; %+v", got[:max(n, 0)], err, want, b.Status())
 	}
 	checkAudit(t, f)

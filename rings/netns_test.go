@@ -132,7 +132,7 @@ func newSender(t *testing.T, name string) int {
 	return fd
 }
 
-// newReceiver opens a packet socket that receives what arrives at an interface, for two seconds.
+// newReceiver opens a packet socket that receives what arrives at an interface.
 func newReceiver(t *testing.T, name string) int {
 	t.Helper()
 	const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL<<8&0xff00 // in network byte order
@@ -140,11 +140,20 @@ func newReceiver(t *testing.T, name string) int {
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: indexOf(t, name), Protocol: all}); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}); err != nil {
+	limit := unix.NsecToTimeval(soon.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
 	return fd
+}
+
+// receive reads a frame. A signal of Go's own ends a call that has a limit.
+func receive(fd int, b []byte) (n int, err error) {
+	for n, err = unix.Read(fd, b); err == unix.EINTR; {
+		n, err = unix.Read(fd, b)
+	}
+	return n, err
 }
 
 // addKernelPort attaches a program to an interface, opens it as a port and steers its queues there.

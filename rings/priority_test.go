@@ -12,7 +12,7 @@ func TestWorkerPriority(t *testing.T) {
 	f := newKernelFabric(t, ArenaConfig{Chunks: 4096}, &relay{})
 	stop := start(t, f)
 	defer stop()
-	for deadline := time.Now().Add(5 * time.Second); !f.WorkerStatus()[0].Preferred; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(soon); !f.WorkerStatus()[0].Preferred; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the worker has no priority: root, or CAP_SYS_NICE, is needed")
 		}

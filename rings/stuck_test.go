@@ -60,7 +60,7 @@ func TestInjectForAnothersPort(t *testing.T) {
 		if got != 7 {
 			t.Errorf("sent %d, want 7", got)
 		}
-	case <-time.After(2 * time.Second):
+	case <-time.After(soon):
 		t.Errorf("not sent: %+v", a.Status())
 	}
 	checkAudit(t, f.Fabric)
