@@ -80,17 +80,17 @@ func TestLargeAndWrong(t *testing.T) {
 		text []byte
 		errs int
 	}{{"inline", inline.Bytes(), 0}, {"dotted", dotted.Bytes(), n}, {"wrong", wrong.Bytes(), 4*n - 1}} {
-		start := time.Now()
+		start := cpuTime()
 		_, err := Parse("x.toml", tt.text)
 		var got Errors
 		errors.As(err, &got)
 		if len(got) != tt.errs {
 			t.Errorf("%s: %d errors, want %d", tt.name, len(got), tt.errs)
 		}
-		if took := time.Since(start); took > 30*time.Second {
-			t.Errorf("%s: %v", tt.name, took)
+		if took := cpuTime() - start; took > 30*time.Second {
+			t.Errorf("%s: %v of CPU", tt.name, took)
 		} else {
-			t.Logf("%s: %d tables, %d errors in %v", tt.name, n, len(got), took.Round(time.Millisecond))
+			t.Logf("%s: %d tables, %d errors in %v of CPU", tt.name, n, len(got), took.Round(time.Millisecond))
 		}
 	}
 	deep := tunnelText + "host_name = " + strings.Repeat("[", 10_000_000) + "\n"

@@ -173,6 +173,31 @@ type Flow struct {
 	Drops map[string]uint64 `json:"drops,omitempty"`
 }
 
+// onTheWay is how long frames may be on their way when a busy machine lets nobody run.
+const onTheWay = 2 * time.Second
+
+// arrived waits for the frames that were sent, until none comes any more, and tells how many came.
+func (r *rig) arrived(ctx context.Context, before, sent uint64) (n uint64, err error) {
+	for last := time.Now(); n < sent && time.Since(last) < onTheWay; {
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return n, err
+		}
+		now, err := r.sink.Arrived()
+		if err != nil {
+			return n, err
+		}
+		if now.Frames-before > n {
+			n, last = now.Frames-before, time.Now()
+		}
+	}
+	// What comes twice would come now.
+	if err := pause(ctx, 50*time.Millisecond); err != nil {
+		return n, err
+	}
+	now, err := r.sink.Arrived()
+	return now.Frames - before, err
+}
+
 // flow sends frames of the watched sessions in turn, at an even rate, as long as f takes.
 func (r *rig) flow(ctx context.Context, rate float64, f func(context.Context) error) (*Flow, error) {
 	counted, drops, err := r.counters(ctx)
@@ -197,17 +222,12 @@ func (r *rig) flow(ctx context.Context, rate float64, f func(context.Context) er
 	if err := errors.Join(err, <-done); err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, 200*time.Millisecond); err != nil { // frames on their way
-		return nil, err
-	}
 	v := &Flow{Rate: rate, Seconds: took.Seconds(), Drops: map[string]uint64{}}
 	v.Stolen = figure.ReadAttention().Stolen(attention).Seconds()
-	after, err := r.sink.Arrived()
-	if err != nil {
+	if v.Sent, err = r.generator.Generated(); err != nil {
 		return nil, err
 	}
-	v.Arrived = after.Frames - before.Frames
-	if v.Sent, err = r.generator.Generated(); err != nil {
+	if v.Arrived, err = r.arrived(ctx, before.Frames, v.Sent); err != nil {
 		return nil, err
 	}
 	if v.Late, err = r.generator.Late(); err != nil {
