@@ -4,7 +4,9 @@ import (
 	"xwire/bench/traffic"
 )
 
-// builder makes the frames of a plan, one session, flow and size after the other.
+// builder makes the frames of a plan: sessions and flows in turn, and with each frame the next size of the
+// mix. When all flows have had a turn the mix goes on from one size further, so that every flow has every
+// size, whatever their number.
 type builder struct {
 	plan  *Plan
 	macs  MACs
@@ -12,9 +14,10 @@ type builder struct {
 	mix   traffic.Mix
 	run   uint32
 
-	session, flow, size int
-	numbers             []uint64 // next of each flow of each session
-	inner               []byte
+	session, flow int
+	first, size   int      // of the mix: of this turn's first frame, and of the next frame
+	numbers       []uint64 // next of each flow of each session
+	inner         []byte
 }
 
 func newBuilder(p *Plan, macs MACs, flows int, mix traffic.Mix, run uint32) *builder {
@@ -27,11 +30,11 @@ func (x *builder) next(b []byte, time int64) []byte {
 	n := &x.numbers[x.session*x.flows+x.flow]
 	b = x.frame(b, x.mix[x.size], *n, time)
 	*n++
-	// Sizes turn fastest, then sessions, then flows, so that every flow has every size.
-	if x.size++; x.size == len(x.mix) {
-		x.size = 0
+	x.size = (x.size + 1) % len(x.mix)
+	if x.step() {
+		x.first = (x.first + 1) % len(x.mix)
+		x.size = x.first
 	}
-	x.step()
 	return b
 }
 
@@ -62,9 +65,9 @@ func (x *builder) frame(b []byte, size int, number uint64, time int64) []byte {
 	}
 	inner = l.innerHeader(inner, x.macs, uint16(x.flow))
 	header := len(inner) - at
-	body := size - traffic.FCS - header
+	body := size - traffic.FCS - header - l.popped // a size is the customer's frame's
 	inner = append(inner, filling[:body]...)
-	s := stamp{run: x.run, session: uint32(x.session), flow: uint16(x.flow), size: uint16(body), number: number, time: time}
+	s := stamp{run: x.run, session: l.index, flow: uint16(x.flow), size: uint16(body), number: number, time: time}
 	s.put(inner[at+header:])
 	if l.outer == nil {
 		return inner

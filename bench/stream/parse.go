@@ -79,10 +79,10 @@ func (a *arrival) inner(frame []byte) bool {
 // misdelivered tells whether a whole frame came out where the plan does not want it: by another
 // session, with another cookie, or with other tags.
 func (p *Plan) misdelivered(a *arrival) bool {
-	if int(a.session) >= len(p.lanes) {
+	if int(a.session) >= len(p.at) || p.at[a.session] < 0 {
 		return true
 	}
-	l := &p.lanes[a.session]
+	l := &p.lanes[p.at[a.session]]
 	if tagKey(a.tags[:a.ntags]) != tagKey(l.tags) || a.ntags != len(l.tags) {
 		return true
 	}

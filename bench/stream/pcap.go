@@ -39,7 +39,7 @@ func WriteCapture(ctx context.Context, w io.Writer, c SourceConfig) (*SourceRepo
 	if err := out.WriteFileHeader(1<<16, layers.LinkTypeEthernet); err != nil {
 		return nil, fmt.Errorf("write capture: %w", err)
 	}
-	r := &SourceReport{Mode: "pcap"}
+	r := &SourceReport{Mode: "pcap", Each: []SourceSecond{}}
 	x := newBuilder(c.Plan, c.MACs, c.Flows, c.Mix, c.Run)
 	var frame []byte
 	put := func(build func([]byte, int64) []byte) error {

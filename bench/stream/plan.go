@@ -1,10 +1,13 @@
 package stream
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"xwire/bench/traffic"
 	"xwire/config"
@@ -22,62 +25,91 @@ const (
 
 // lane is one session as a frame on one side shows it.
 type lane struct {
-	name  string
-	tags  []l2tp.Tag     // of the inner frame
-	outer *traffic.Outer // nil on the access side
+	name   string
+	index  uint32         // of the session, alike on both sides
+	tags   []l2tp.Tag     // of the inner frame
+	popped int            // bytes of tags that the customer's frame has and the inner one has not; negative: the other way round
+	outer  *traffic.Outer // nil on the access side
 }
 
 // Plan is the sessions of a stream. Source and sink count them alike: both read the same
 // configuration, or one that has the same sessions in the same order.
 type Plan struct {
-	side  Side
 	lanes []lane
-	byID  map[uint32]int    // core: session id to lane
-	byTag map[[2]uint16]int // access: tags to lane
+	at    []int32 // by a session's index: its lane, or -1 if no frame of it is seen on this side
 }
 
 // MACs are the addresses of the Ethernet header; on the access side the customers'.
 type MACs struct{ Src, Dst l2tp.MAC }
 
 // PlainPlan is one flow of untagged frames, for a path without L2TP.
-func PlainPlan() *Plan { return &Plan{side: Access, lanes: []lane{{name: "plain"}}} }
+func PlainPlan() *Plan { return &Plan{lanes: []lane{{name: "plain"}}, at: []int32{0}} }
 
-// NewPlan takes the enabled sessions of a configuration, or those named as tunnel/session. send:
-// frames go towards the box; else they come from it.
+// NewPlan takes the enabled sessions of a configuration that carry Ethernet, or those named as
+// tunnel/session. send: frames go towards the box; else they come from it.
 func NewPlan(cfg *config.Config, side Side, send bool, macs MACs, names ...string) (*Plan, error) {
 	if side != Access && side != Core {
 		return nil, fmt.Errorf("side %q: not ac or core", side)
 	}
-	p := &Plan{side: side, byID: map[uint32]int{}, byTag: map[[2]uint16]int{}}
+	p := &Plan{}
+	missing := slices.Clone(names)
 	for i := range cfg.Tunnels {
 		t := &cfg.Tunnels[i]
 		for j := range t.Sessions {
 			s := &t.Sessions[j]
-			l := lane{name: t.Name + "/" + s.Name}
-			if !t.Enabled || !s.Enabled || len(names) > 0 && !slices.Contains(names, l.name) || side == Access && s.Local() {
+			name := t.Name + "/" + s.Name
+			named := slices.Contains(names, name)
+			if !t.Enabled || !s.Enabled || len(names) > 0 && !named {
 				continue
 			}
-			if side == Access {
-				l.tags = accessTags(s, cfg.Port(s.Attach))
-				if _, there := p.byTag[tagKey(l.tags)]; !there {
-					p.byTag[tagKey(l.tags)] = len(p.lanes)
+			missing = slices.DeleteFunc(missing, func(m string) bool { return m == name })
+			if s.PPP() {
+				if named {
+					return nil, fmt.Errorf("session %s carries PPP, and streams are of Ethernet frames", name)
 				}
-			} else {
-				l.tags = innerTags(s, cfg.Port(s.Attach))
-				l.outer = outer(t, s, send, macs)
-				p.byID[l.outer.SessionID] = len(p.lanes)
+				continue
 			}
-			p.lanes = append(p.lanes, l)
+			index, lane := uint32(len(p.at)), int32(-1)
+			if side == Core || !s.Switched() && (named || !s.Local()) {
+				lane = int32(len(p.lanes))
+				p.lanes = append(p.lanes, newLane(cfg, t, s, index, side, send, macs))
+			}
+			p.at = append(p.at, lane)
 		}
 	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("the configuration has no enabled session %s", strings.Join(missing, ", "))
+	}
 	if len(p.lanes) == 0 {
-		return nil, fmt.Errorf("the configuration has no enabled session that is wanted on the %s side", side)
+		return nil, fmt.Errorf("the configuration has no enabled session with Ethernet frames on the %s side", side)
 	}
 	return p, nil
 }
 
+func newLane(cfg *config.Config, t *config.Tunnel, s *config.Session, index uint32, side Side, send bool, macs MACs) lane {
+	l := lane{name: t.Name + "/" + s.Name, index: index}
+	if side == Access {
+		l.tags = accessTags(s, cfg.Port(s.Attach))
+		return l
+	}
+	if s.Switched() && !send {
+		// What enters by a session leaves by the one that it is switched to.
+		tunnel, session, _ := strings.Cut(s.Attach, "/")
+		if t = cfg.Tunnel(tunnel); t != nil && t.Session(session) != nil {
+			s = t.Session(session)
+		}
+	}
+	l.tags = innerTags(s, cfg.Port(s.Attach))
+	l.popped = (len(accessTags(s, cfg.Port(s.Attach))) - len(l.tags)) * l2tp.TagLen
+	l.outer = outer(t, s, send, macs)
+	return l
+}
+
 // Sessions is how many there are.
 func (p *Plan) Sessions() int { return len(p.lanes) }
+
+// First is the name of the first session, as tunnel/session.
+func (p *Plan) First() string { return p.lanes[0].name }
 
 // accessTags are those of a frame that the session takes from its port.
 func accessTags(s *config.Session, port *config.Port) []l2tp.Tag {
@@ -118,6 +150,9 @@ func outer(t *config.Tunnel, s *config.Session, send bool, macs MACs) *traffic.O
 	o := &traffic.Outer{Src: macs.Src, Dst: macs.Dst, Local: peer, Peer: local, SessionID: s.SID, Sublayer: s.L2Spec, Checksum: checksum}
 	if s.RxCookieCount > 0 {
 		o.Cookie = s.RxCookies[0]
+	}
+	if t.Keyed { // any id will do but that of control messages
+		o.SessionID = cmp.Or(s.SID, math.MaxUint32)
 	}
 	if !send {
 		o.Local, o.Peer, o.SessionID, o.Cookie = local, peer, s.PSID, s.TxCookie

@@ -44,12 +44,12 @@ type SinkSecond struct {
 type SinkReport struct {
 	Frames       uint64       `json:"frames"` // whole, each once
 	Bytes        uint64       `json:"bytes"`  // as they came, without FCS
-	Lost         uint64       `json:"lost"`
+	Lost         uint64       `json:"lost"`   // sent, and did not come, nor came corrupt
 	LossPercent  float64      `json:"loss_percent"`
 	Duplicates   uint64       `json:"duplicates"`
-	Reordered    uint64       `json:"reordered"` // behind a frame of the flow with a higher number
-	Late         uint64       `json:"late"`      // of these: too far behind to tell from a duplicate
-	Corrupt      uint64       `json:"corrupt"`
+	Reordered    uint64       `json:"reordered"`    // behind a frame of the flow with a higher number
+	Late         uint64       `json:"late"`         // of these: too far behind to tell from a duplicate
+	Corrupt      uint64       `json:"corrupt"`      // the stamp tells of a stream, the CRC is wrong
 	Misdelivered uint64       `json:"misdelivered"` // by another session or with other tags than sent for; in frames too
 	Foreign      uint64       `json:"foreign"`      // no frames of the run
 	Flows        int          `json:"flows"`
@@ -101,7 +101,7 @@ func Receive(ctx context.Context, c SinkConfig) (*SinkReport, error) {
 	}
 	defer socket.Close()
 	s := &sink{c: c, run: c.Run, tracks: map[uint64]*track{}, latency: hdrhistogram.New(1, maxLatency, 3)}
-	s.report.Mode = socket.Mode()
+	s.report.Mode, s.report.Each = socket.Mode(), []SinkSecond{}
 	socket.Refill()
 	if err := taker.Register(uint32(c.Queue), socket.FD()); err != nil {
 		return nil, err
@@ -178,7 +178,9 @@ func (s *sink) take(frame []byte, at int64) {
 	}
 	switch {
 	case a.verdict == corrupt:
-		r.Corrupt++
+		if a.number&endMark == 0 {
+			r.Corrupt++
+		}
 		return
 	case a.verdict == foreign || a.run != s.run || a.session >= maxSessions:
 		r.Foreign++
@@ -227,11 +229,12 @@ func (s *sink) tick(second int, before SinkReport) {
 	}
 }
 
+// lost counts what is missing. Corrupt frames are of no flow for certain, and so missing in theirs.
 func (s *sink) lost() (n uint64) {
 	for _, t := range s.tracks {
 		n += t.lost()
 	}
-	return n
+	return n - min(n, s.report.Corrupt)
 }
 
 // finish sums up.

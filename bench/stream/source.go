@@ -53,6 +53,9 @@ type SourceReport struct {
 	Each    []SourceSecond `json:"each_second"`
 }
 
+// MaxFlows is the flows of a session: two bytes of their address tell them.
+const MaxFlows = 1 << 16
+
 const (
 	sourceRing  = 1024
 	sourceBatch = 64
@@ -68,8 +71,8 @@ func Send(ctx context.Context, c SourceConfig) (*SourceReport, error) {
 	if len(c.Mix) == 0 {
 		c.Mix = traffic.Mix{traffic.MinSize}
 	}
-	if c.Flows > 1<<16 {
-		return nil, fmt.Errorf("%d flows: not more than 65536", c.Flows)
+	if c.Flows > MaxFlows {
+		return nil, fmt.Errorf("%d flows: not more than %d", c.Flows, MaxFlows)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -84,7 +87,7 @@ func Send(ctx context.Context, c SourceConfig) (*SourceReport, error) {
 	}
 	defer socket.Close()
 	s := &source{c: c, socket: socket, builder: newBuilder(c.Plan, c.MACs, c.Flows, c.Mix, c.Run)}
-	s.report.Mode = socket.Mode()
+	s.report.Mode, s.report.Each = socket.Mode(), []SourceSecond{}
 	if err := s.send(ctx); err != nil {
 		return nil, err
 	}

@@ -8,8 +8,11 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"xwire/bench/lab"
 	"xwire/bench/traffic"
@@ -146,8 +149,14 @@ func TestBuildAndParse(t *testing.T) {
 				if plan.misdelivered(&a) {
 					t.Fatalf("%s frame %d is misdelivered: %+v", side, i, a)
 				}
-				if size := traffic.IMIX[i%len(traffic.IMIX)]; side == Access && len(frame) != size-traffic.FCS {
-					t.Fatalf("frame %d has %d bytes, want %d", i, len(frame), size-traffic.FCS)
+				// The customer's frame has the size, with its own tags: popped has two, and none inside.
+				size := traffic.IMIX[(i%6+i/6)%len(traffic.IMIX)]
+				if side == Core {
+					l := &plan.lanes[i%3]
+					size += l.outer.Overhead() + []int{0, -8, 4}[i%3]
+				}
+				if len(frame) != size-traffic.FCS {
+					t.Fatalf("%s frame %d has %d bytes, want %d", side, i, len(frame), size-traffic.FCS)
 				}
 				a.session = (a.session + 1) % 3
 				if !plan.misdelivered(&a) {
@@ -173,6 +182,139 @@ func TestPlanRefuses(t *testing.T) {
 	}
 	if p, err := NewPlan(cfg, Core, true, MACs{}, "six/untagged"); err != nil || p.Sessions() != 1 {
 		t.Errorf("one session by name: %v", err)
+	}
+}
+
+// Whatever the number of flows, each has frames of all sizes, as many as the mix has.
+func TestEveryFlowHasEverySize(t *testing.T) {
+	for flows := range 25 {
+		flows++
+		b := newBuilder(PlainPlan(), MACs{}, flows, traffic.IMIX, 1)
+		got := make([]map[int]int, flows)
+		for i := range flows * len(traffic.IMIX) {
+			flow := i % flows
+			if got[flow] == nil {
+				got[flow] = map[int]int{}
+			}
+			got[flow][len(b.next(nil, 0))+traffic.FCS]++
+		}
+		for flow, sizes := range got {
+			if sizes[64] != 7 || sizes[570] != 4 || sizes[1518] != 1 {
+				t.Fatalf("of %d flows number %d has %v", flows, flow, sizes)
+			}
+		}
+	}
+}
+
+// Sessions that are not seen on one side, and those of PPP, do not shift the others.
+func TestSidesCountAlike(t *testing.T) {
+	const more = `
+[tunnel.four.session.alone]
+sid = 90
+psid = 190
+l2spec_type = "none"
+[tunnel.four.session.onward]
+sid = 91
+psid = 191
+l2spec_type = "none"
+attach = "six/back"
+[tunnel.four.session.ppp]
+sid = 92
+psid = 192
+l2spec_type = "none"
+pseudowire = "ppp"
+attach = "ac0"
+vlan = 50
+pppoe_session_id = 4
+pppoe_peer_mac = "02:00:00:00:00:01"
+[tunnel.six.session.back]
+sid = 93
+psid = 193
+l2spec_type = "none"
+attach = "four/onward"
+[tunnel.keyed]
+keyed = true
+local = "2001:db8::11"
+peer = "2001:db8::12"
+[tunnel.keyed.session.one]
+tx_cookie = "0102030405060708"
+rx_cookie = "1112131415161718"
+l2spec_type = "none"
+attach = "ac0"
+vlan = 51
+`
+	cfg, err := config.Parse("test.toml", []byte(sessions+more))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := func(side Side, send bool, names ...string) *Plan {
+		p, err := NewPlan(cfg, side, send, MACs{}, names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	from, to := plan(Access, true), plan(Core, false)
+	if from.Sessions() != 4 || to.Sessions() != 7 {
+		t.Fatalf("%d sessions on the access side and %d on the core side, want 4 and 7", from.Sessions(), to.Sessions())
+	}
+	for _, l := range from.lanes {
+		if other := to.lanes[to.at[l.index]]; other.name != l.name {
+			t.Errorf("session %d is %s on one side and %s on the other", l.index, l.name, other.name)
+		}
+	}
+	for _, l := range to.lanes {
+		// What enters by four/onward leaves by six/back.
+		want := map[string]uint32{"four/onward": 193, "six/back": 191, "keyed/one": 1<<32 - 1}[l.name]
+		if want != 0 && l.outer.SessionID != want {
+			t.Errorf("%s leaves with session id %d, want %d", l.name, l.outer.SessionID, want)
+		}
+	}
+	in := plan(Core, true)
+	if l := in.lanes[in.at[len(in.at)-1]]; l.name != "keyed/one" || l.outer.SessionID == 0 {
+		t.Errorf("%s enters with session id %d", l.name, l.outer.SessionID)
+	}
+	if p := plan(Access, false, "four/alone"); p.Sessions() != 1 || len(p.lanes[0].tags) != 0 {
+		t.Error("a local interface's frames have no tags")
+	}
+	for _, names := range [][]string{{"four/ppp"}, {"four/single", "four/nobody"}} {
+		if _, err := NewPlan(cfg, Access, true, MACs{}, names...); err == nil || !strings.Contains(err.Error(), names[len(names)-1]) {
+			t.Errorf("sessions %v: error %v", names, err)
+		}
+	}
+}
+
+// A corrupt frame came: it is not lost, too.
+func TestCorruptIsNotLost(t *testing.T) {
+	b := newBuilder(PlainPlan(), MACs{}, 3, traffic.Mix{128}, 7)
+	s := &sink{tracks: map[uint64]*track{}, latency: hdrhistogram.New(1, maxLatency, 3)}
+	for i := range 3000 {
+		frame := b.next(nil, 1)
+		switch i % 100 {
+		case 17, 18, 19: // lost
+		case 40: // corrupt
+			frame[len(frame)-1] ^= 1
+			s.take(frame, 2)
+		case 60:
+			s.take(frame, 2)
+			s.take(frame, 2)
+		default:
+			s.take(frame, 2)
+		}
+	}
+	b.session, b.flow = 0, 0
+	for more := true; more; more = !b.step() {
+		end := b.end(nil, 1)
+		s.take(end, 2)
+		end[len(end)-1] ^= 1
+		s.take(end, 2) // is no frame of the measurement
+	}
+	s.finish()
+	if text := s.report.Benchmark(Access); !strings.Contains(text, "BenchmarkSink/side=ac/flows=3\t2880\t") || !strings.Contains(text, "\t3.000000 loss-%") {
+		t.Errorf("it tells %q", text)
+	}
+	if r := s.report; r.Lost != 90 || r.Corrupt != 30 || r.Duplicates != 30 || r.Frames != 2880 || r.EndedFlows != 3 {
+		t.Errorf("%+v", r)
 	}
 }
 
