@@ -76,6 +76,11 @@ func (m Machine) String() string {
 	return fmt.Sprintf("%s, %d CPUs, %s, Linux %s %s, %s, load %.1f", m.CPU, m.CPUs, kind, m.Kernel, m.Arch, m.Go, m.Load)
 }
 
+// Header tells benchstat where the lines below it come from: a package of bench, and the mode of its ports.
+func (m Machine) Header(pkg, mode string) string {
+	return fmt.Sprintf("goos: linux\ngoarch: %s\npkg: xwire/bench/%s\ncpu: %s\nkernel: %s\nmode: %s\n", m.Arch, pkg, m.CPU, m.Kernel, mode)
+}
+
 // Driver is the name of the driver of an interface of the calling thread's namespace; empty if the
 // kernel does not tell.
 func Driver(name string) string {

@@ -53,7 +53,11 @@ func SearchPorts(ctx context.Context, c PortsConfig) (result *Result, err error)
 	}
 	b := &Bench{Generator: generator, Sink: sink, Load: traffic.Load{Ifindex: c.From, Frames: c.Frames}, StampAt: c.StampAt,
 		ReadAt: c.ReadAt, Arrive: c.Arrive, Duration: c.Trial}
-	if result, err = Search(ctx, b, c.Search); err != nil {
+	result, err = Search(ctx, b, c.Search)
+	if errors.Is(err, ErrNothing) {
+		return nil, fmt.Errorf("%w of the right size: look at what the device drops, for addresses and VLANs; a veth receives such frames with GRO on, or with the XDP sink", err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("search between the ports: %w", err)
 	}
 	return result, nil

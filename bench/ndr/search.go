@@ -95,6 +95,9 @@ type Result struct {
 // work under overload carry more when they are not overrun.
 const headroom = 1.6
 
+// ErrNothing is why a search ends that finds no rate at all.
+var ErrNothing = errors.New("nothing arrives")
+
 // Search looks for both rates and measures latencies.
 func Search(ctx context.Context, d Device, c Config) (*Result, error) {
 	if c.PartialLoss == 0 {
@@ -137,7 +140,7 @@ func (s *search) run(ctx context.Context) error {
 		}
 	}
 	if r.Overload == 0 {
-		return errors.New("nothing arrives")
+		return ErrNothing
 	}
 	s.config.Progress(fmt.Sprintf("overload: %.3f Mpps arrive", r.Overload))
 	top := r.Overload * headroom

@@ -16,6 +16,8 @@ var (
 const (
 	perTunnel = 1000
 	perOuter  = 4000
+	// mostSessions is where the outer tags end.
+	mostSessions = 4094*perOuter - 1
 )
 
 // tags are the QinQ pair of session n, from 1.

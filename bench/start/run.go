@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,16 @@ type Report struct {
 	Machine figure.Machine `json:"machine"`
 }
 
+// Check tells what is wrong with a configuration.
+func (c Config) Check() error {
+	for _, n := range c.Sessions {
+		if n < 1 || n > mostSessions {
+			return fmt.Errorf("%d sessions: not from 1 to %d", n, mostSessions)
+		}
+	}
+	return nil
+}
+
 // Run builds a lab and starts a box in it again and again. Root is needed.
 func Run(ctx context.Context, c Config) (report *Report, err error) {
 	if len(c.Sessions) == 0 {
@@ -64,6 +75,9 @@ func Run(ctx context.Context, c Config) (report *Report, err error) {
 	}
 	if c.Progress == nil {
 		c.Progress = func(string) {}
+	}
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
 	report = &Report{Mode: "copy", Machine: figure.ThisMachine()}
 	r, err := newRig(c)
@@ -83,11 +97,13 @@ func Run(ctx context.Context, c Config) (report *Report, err error) {
 			result.Rounds = append(result.Rounds, *one)
 		}
 		result.Median = median(result.Rounds)
-		if len(report.Results) > 0 {
-			few := &report.Results[0]
-			result.BytesPerSession = (float64(result.Median.ResidentBytes) - float64(few.Median.ResidentBytes)) / float64(n-few.Sessions)
-		}
 		report.Results = append(report.Results, result)
+	}
+	few := slices.MinFunc(report.Results, func(a, b Result) int { return a.Sessions - b.Sessions })
+	for i := range report.Results {
+		if v := &report.Results[i]; v.Sessions > few.Sessions {
+			v.BytesPerSession = (float64(v.Median.ResidentBytes) - float64(few.Median.ResidentBytes)) / float64(v.Sessions-few.Sessions)
+		}
 	}
 	return report, nil
 }

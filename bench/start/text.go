@@ -9,7 +9,7 @@ import (
 // Benchmark is the rounds as lines that benchstat reads.
 func (r *Report) Benchmark() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: xwire/bench/start\ncpu: %s\nkernel: %s\nmode: %s\n", r.Machine.Arch, r.Machine.CPU, r.Machine.Kernel, r.Mode)
+	b.WriteString(r.Machine.Header("start", r.Mode))
 	for i := range r.Results {
 		v := &r.Results[i]
 		for _, o := range v.Rounds {

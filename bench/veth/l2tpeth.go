@@ -52,7 +52,7 @@ func startKernelL2TP(p *place, core int, peerMAC l2tp.MAC, access, towards strin
 		return err
 	}
 	if err := p.box.AddKernelTunnel(lab.KernelTunnel{ID: 1, PeerID: 1, Local: box, Remote: peer, NoUDPChecksum: box.Addr().Is6() && box.Port() != 0}); err != nil {
-		return err
+		return fmt.Errorf("make a tunnel of the kernel's (module l2tp_eth, which the machine of --vm has): %w", err)
 	}
 	if err := p.box.AddKernelSession(lab.KernelSession{
 		Tunnel: 1, ID: sessionID, PeerID: sessionID, Name: kernelDevice, TxCookie: cookie().Hex(), RxCookie: cookie().Hex(), Sublayer: "none", MTU: linkMTU - 100,

@@ -12,8 +12,7 @@ func (r *Result) size() string { return cmp.Or(r.Mix, fmt.Sprint(r.Size)) }
 // Benchmark is every round of every result as lines that benchstat reads.
 func (r *Report) Benchmark() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: xwire/bench/veth\ncpu: %s\nkernel: %s\nmode: %s\n",
-		r.Machine.Arch, r.Machine.CPU, r.Machine.Kernel, r.Mode)
+	b.WriteString(r.Machine.Header("veth", r.Mode))
 	for i := range r.Results {
 		v := &r.Results[i]
 		for _, mpps := range v.Rounds {

@@ -5,15 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 )
 
 func (e *env) benchCommand() *cobra.Command {
@@ -23,7 +26,7 @@ func (e *env) benchCommand() *cobra.Command {
 		Long: `Measure what this machine does. Progress goes to standard error; standard output has the figures,
 with --json as one JSON object at its end. bench/README.md tells how each recorded figure was made.`,
 		Args:              usageArgs(cobra.NoArgs),
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return nothingNegative(cmd.Flags()) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return rightNumbers(cmd.Flags()) },
 		RunE: func(*cobra.Command, []string) error {
 			return usageError{errors.New("bench: a sub-command is missing")}
 		},
@@ -32,12 +35,26 @@ with --json as one JSON object at its end. bench/README.md tells how each record
 	return cmd
 }
 
-// nothingNegative refuses times, rates and numbers below 0. Only a CPU may be -1: none.
-func nothingNegative(flags *pflag.FlagSet) (err error) {
+// rightNumbers refuses times, rates and numbers below 0, what is no number, and CPUs that this process may not
+// run on. Only --cpu may be -1: none.
+func rightNumbers(flags *pflag.FlagSet) (err error) {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return fmt.Errorf("read the own CPUs: %w", err)
+	}
+	guest := flags.Changed("vm") // has CPUs of its own
 	flags.Visit(func(f *pflag.Flag) {
-		number := slices.Contains([]string{"int", "float64", "duration", "intSlice"}, f.Value.Type())
-		if number && !strings.HasSuffix(f.Name, "cpu") && strings.HasPrefix(strings.TrimPrefix(f.Value.String(), "["), "-") && err == nil {
-			err = usageError{fmt.Errorf("--%s %s: must not be negative", f.Name, f.Value)}
+		text, kind := f.Value.String(), f.Value.Type()
+		switch {
+		case err != nil:
+		case strings.HasSuffix(f.Name, "cpu"):
+			if n, _ := strconv.Atoi(text); !(n == -1 && f.Name == "cpu") && !guest && (n < 0 || !allowed.IsSet(n)) {
+				err = usageError{fmt.Errorf("--%s %s: not a CPU that this process may run on", f.Name, text)}
+			}
+		case slices.Contains([]string{"int", "float64", "duration", "intSlice"}, kind) && strings.HasPrefix(strings.TrimPrefix(text, "["), "-"):
+			err = usageError{fmt.Errorf("--%s %s: must not be negative", f.Name, text)}
+		case kind == "float64" && strings.ContainsAny(text, "NI"): // NaN, +Inf
+			err = usageError{fmt.Errorf("--%s %s: not a number to go by", f.Name, text)}
 		}
 	})
 	return err
@@ -78,4 +95,15 @@ func profiled(file string, f func() error) error {
 // limited is ctx with the time after which a measurement that hangs is given up.
 func limited(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it takes longer than %v, which should not be", limit))
+}
+
+// failed is the error of a sub-command, with what stopped it, or what is needed, before it.
+func failed(ctx context.Context, name string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("bench %s: %w: %w", name, cause, err)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("bench %s: root is needed, or the capabilities NET_ADMIN, NET_RAW and BPF: %w", name, err)
+	}
+	return fmt.Errorf("bench %s: %w", name, err)
 }

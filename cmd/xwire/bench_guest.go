@@ -40,7 +40,7 @@ func (b *benchVeth) inGuest(cmd *cobra.Command) error {
 	// The emulation makes starts slow; windows are as long as elsewhere.
 	r, err := vm.Run(cmd.Context(), vm.Config{Command: command, Limit: 5*b.cfg.Estimate() + 5*time.Minute, Output: io.Discard})
 	if err != nil {
-		return fmt.Errorf("bench veth: %w", err)
+		return failed(cmd.Context(), "veth", err)
 	}
 	if r.Status != 0 {
 		return fmt.Errorf("bench veth: status %d in the virtual machine:\n%s", r.Status, r.Output)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"xwire/bench/figure"
 	"xwire/bench/ndr"
@@ -39,7 +41,10 @@ measure latency at 10, 50 and 90 % of the rate without loss. Without --from it d
 A port named there is taken: nothing else should use it. Sizes count the FCS.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if b.from != "" || b.to != "" {
+			if err := b.check(cmd.Flags()); err != nil {
+				return err
+			}
+			if b.from != "" {
 				return b.ports(cmd.Context())
 			}
 			return b.lab(cmd.Context())
@@ -69,6 +74,39 @@ A port named there is taken: nothing else should use it. Sizes count the FCS.`,
 	return cmd
 }
 
+// check tells what is wrong with the call: flags that have no meaning there are not ignored.
+func (b *benchNDR) check(flags *pflag.FlagSet) error {
+	if (b.from == "") != (b.to == "") {
+		return usageError{errors.New("--from and --to go together")}
+	}
+	if b.from != "" && b.from == b.to {
+		return usageError{fmt.Errorf("--from and --to are both %s: two ports are needed", b.from)}
+	}
+	foreign, where := []string{"config", "side", "session", "src", "dst"}, "needs --from and --to"
+	if b.from != "" {
+		foreign, where = []string{"case", "encap", "worker-cpu"}, "is for the lab, and means nothing with --from and --to"
+	}
+	for _, name := range foreign {
+		if flags.Changed(name) {
+			return usageError{fmt.Errorf("--%s %s", name, where)}
+		}
+	}
+	s := b.cfg.Search
+	switch {
+	case s.PartialLoss <= 0 || s.PartialLoss >= 100:
+		return usageError{fmt.Errorf("--loss %v: must be more than 0 and less than 100 percent", s.PartialLoss)}
+	case s.Resolution <= 0 || s.Resolution >= 1:
+		return usageError{fmt.Errorf("--resolution %v: must be more than 0 and less than 1", s.Resolution)}
+	case s.Tries < 1:
+		return usageError{errors.New("--tries 0: a rate must be tried at least once")}
+	case b.cfg.Trial > 0 && b.cfg.Trial < 10*time.Millisecond:
+		return usageError{fmt.Errorf("--trial %v: at least 10ms", b.cfg.Trial)}
+	case b.sink != string(traffic.SinkStack) && b.sink != string(traffic.SinkXDP):
+		return usageError{fmt.Errorf("sink %q: not stack or xdp", b.sink)}
+	}
+	return nil
+}
+
 func (b *benchNDR) mixes() (mixes []traffic.Mix, err error) {
 	for _, s := range b.sizes {
 		mix, err := traffic.ParseMix(s)
@@ -96,18 +134,21 @@ func (b *benchNDR) lab(ctx context.Context) (err error) {
 	defer cancel()
 	report, err := veth.SearchNDR(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("bench ndr: %w", err)
+		return failed(ctx, "ndr", err)
 	}
 	if b.json {
 		return b.e.printJSON(report)
 	}
 	out := b.e.stdout
+	all := make([]ndrLine, len(report.Results))
+	for i := range all {
+		r := &report.Results[i]
+		all[i] = ndrLine{r.Case, cmp.Or(r.Mix, fmt.Sprint(r.Size)), &r.Result}
+	}
+	benchmarkNDR(out, report.Machine, report.Mode, all)
 	fmt.Fprintf(out, "%v\ndriver %s; ports of xwire in %s mode; L2TPv3 over %s; trials of %.2g s\ngenerator: %s\nsink: %s\n\n",
 		report.Machine, report.Driver, report.Mode, report.Encap, report.TrialSeconds, report.Generator, report.Sink)
-	printNDR(out, len(report.Results), func(i int) (string, int, string, *ndr.Result) {
-		r := &report.Results[i]
-		return r.Case, r.Size, r.Mix, &r.Result
-	})
+	printNDR(out, all)
 	for _, s := range report.Skipped {
 		fmt.Fprintf(out, "without %s: %s\n", s.Case, s.Reason)
 	}
@@ -128,9 +169,6 @@ func (b *benchNDR) ports(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.from == "" || b.to == "" {
-		return usageError{errors.New("--from and --to go together")}
-	}
 	in, out := b.stream, b.stream
 	in.e, in.iface, out.e, out.iface = b.e, b.from, b.e, b.to
 	out.side = map[string]string{"ac": "core", "core": "ac"}[in.side]
@@ -140,6 +178,9 @@ func (b *benchNDR) ports(ctx context.Context) error {
 	from, sent, macs, err := in.prepare(true)
 	if err != nil {
 		return err
+	}
+	if in.config != "" { // one session, on both sides the same
+		out.sessions = []string{sent.First()}
 	}
 	to, arriving, _, err := out.prepare(false)
 	if err != nil {
@@ -164,7 +205,7 @@ func (b *benchNDR) ports(ctx context.Context) error {
 		}
 		found, err := ndr.SearchPorts(ctx, c)
 		if err != nil {
-			return fmt.Errorf("bench ndr: %w", err)
+			return failed(ctx, "ndr", err)
 		}
 		r := portsResult{Case: name, Size: int(mix.Mean() + 0.5), Result: *found}
 		if len(mix) > 1 {
@@ -181,10 +222,14 @@ func (b *benchNDR) ports(ctx context.Context) error {
 			Machine figure.Machine `json:"machine"`
 		}{results, portName(from), portName(to), machine})
 	}
+	all := make([]ndrLine, len(results))
+	for i := range all {
+		r := &results[i]
+		all[i] = ndrLine{r.Case, cmp.Or(r.Mix, fmt.Sprint(r.Size)), &r.Result}
+	}
+	benchmarkNDR(b.e.stdout, machine, "native XDP", all)
 	fmt.Fprintf(b.e.stdout, "%v\nfrom %s to %s\n\n", machine, portName(from), portName(to))
-	printNDR(b.e.stdout, len(results), func(i int) (string, int, string, *ndr.Result) {
-		return results[i].Case, results[i].Size, results[i].Mix, &results[i].Result
-	})
+	printNDR(b.e.stdout, all)
 	return nil
 }
 
@@ -196,20 +241,30 @@ func portName(i *net.Interface) string {
 	return i.Name
 }
 
-func printNDR(out io.Writer, n int, at func(int) (name string, size int, mix string, r *ndr.Result)) {
+// ndrLine is a result with what stands before it.
+type ndrLine struct {
+	name, size string
+	*ndr.Result
+}
+
+// benchmarkNDR prints what benchstat reads.
+func benchmarkNDR(out io.Writer, m figure.Machine, mode string, all []ndrLine) {
+	fmt.Fprint(out, m.Header("ndr", mode))
+	for _, l := range all {
+		fmt.Fprint(out, l.Benchmark(l.name, l.size))
+	}
+	fmt.Fprintln(out)
+}
+
+func printNDR(out io.Writer, all []ndrLine) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "size\tcase\tNDR Mpps\tPDR Mpps\toverload Mpps\tat %\tMpps\tp50 us\tp90\tp99\tp99.9\tmax\t")
-	for i := range n {
-		name, size, mix, r := at(i)
-		label := fmt.Sprint(size)
-		if mix != "" {
-			label = mix
-		}
-		fmt.Fprintf(w, "%s\t%s\t%.3f\t%.3f\t%.3f\t\t\t\t\t\t\t\t\n", label, name, r.NDR, r.PDR, r.Overload)
-		for _, a := range r.Latencies {
+	for _, l := range all {
+		fmt.Fprintf(w, "%s\t%s\t%.3f\t%.3f\t%.3f\t\t\t\t\t\t\t\t\n", l.size, l.name, l.NDR, l.PDR, l.Overload)
+		for _, a := range l.Latencies {
 			fmt.Fprintf(w, "\t\t\t\t\t%.0f\t%.3f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", a.LoadPercent, a.Mpps, a.P50, a.P90, a.P99, a.P999, a.Max)
 		}
-		if r.Starved {
+		if l.Starved {
 			fmt.Fprintf(w, "\t(the generator\tcould not offer\tmore)\t\t\t\t\t\t\t\t\t\n")
 		}
 	}

@@ -24,12 +24,15 @@ its resident memory, and the CPU time it takes at rest. Root is needed, a NIC is
 			if cfg.Program, err = os.Executable(); err != nil {
 				return fmt.Errorf("bench start: %w", err)
 			}
+			if err := cfg.Check(); err != nil {
+				return usageError{err}
+			}
 			cfg.Progress = func(line string) { e.progress("%s", line) }
 			ctx, cancel := limited(cmd.Context(), 10*time.Minute)
 			defer cancel()
 			report, err := start.Run(ctx, cfg)
 			if err != nil {
-				return fmt.Errorf("bench start: %w", err)
+				return failed(ctx, "start", err)
 			}
 			if asJSON {
 				return e.printJSON(report)

@@ -41,7 +41,7 @@ type benchStream struct {
 }
 
 func (b *benchStream) flags(f *pflag.FlagSet, of string) {
-	f.StringVar(&b.iface, "interface", "", "network `INTERFACE`; needed")
+	f.StringVar(&b.iface, "interface", "", "network `INTERFACE`; needed, but to write a file")
 	f.IntVar(&b.queue, "queue", 0, "`QUEUE` of the interface")
 	f.BoolVar(&b.zeroCopy, "zero-copy", false, "bind in zero-copy mode; default copy")
 	f.IntVar(&b.cpu, "cpu", -1, "`CPU` to pin to; -1: none")
@@ -54,19 +54,34 @@ func (b *benchStream) flags(f *pflag.FlagSet, of string) {
 	f.BoolVar(&b.json, "json", false, "print one JSON object at the end, and nothing else")
 }
 
+// check tells what is wrong with the call.
+func (b *benchStream) check(send bool) error {
+	core := b.side == string(stream.Core)
+	switch {
+	case !core && b.side != string(stream.Access):
+		return usageError{fmt.Errorf("--side %q: not ac or core", b.side)}
+	case b.config == "" && (core || len(b.sessions) > 0):
+		return usageError{errors.New("--side core and --session need --config")}
+	case b.iface == "" && !send:
+		return usageError{errors.New("--interface is missing")}
+	case b.iface == "" && b.write == "":
+		return usageError{errors.New("--interface is missing, or --write to make a file")}
+	case send && core && b.dst == "":
+		return usageError{errors.New("--dst is missing: packets must have the MAC address of the box's port")}
+	}
+	return nil
+}
+
 // prepare finds the interface and reads the sessions.
 func (b *benchStream) prepare(send bool) (link *net.Interface, plan *stream.Plan, macs stream.MACs, err error) {
-	switch {
-	case b.iface != "":
+	if err := b.check(send); err != nil {
+		return nil, nil, macs, err
+	}
+	link = &net.Interface{} // of a file
+	if b.iface != "" {
 		if link, err = net.InterfaceByName(b.iface); err != nil {
 			return nil, nil, macs, fmt.Errorf("find interface %s: %w", b.iface, err)
 		}
-	case b.write != "":
-		link = &net.Interface{}
-	case send:
-		return nil, nil, macs, usageError{errors.New("--interface is missing, or --write to make a file")}
-	default:
-		return nil, nil, macs, usageError{errors.New("--interface is missing")}
 	}
 	// A customer's frame may have any addresses; a packet's are those of the two machines.
 	macs = stream.MACs{Src: l2tp.MAC{2, 0, 0, 1, 0, 1}, Dst: l2tp.MAC{2, 0, 0, 1, 0, 2}}
@@ -86,14 +101,11 @@ func (b *benchStream) prepare(send bool) (link *net.Interface, plan *stream.Plan
 		}
 		*m.to = l2tp.MAC(addr)
 	}
-	if b.config == "" {
-		if b.side != string(stream.Access) || len(b.sessions) > 0 {
-			return nil, nil, macs, usageError{errors.New("--side core and --session need --config")}
-		}
-		return link, stream.PlainPlan(), macs, nil
+	if b.write == "" && link.Flags&net.FlagUp == 0 {
+		return nil, nil, macs, fmt.Errorf("interface %s is down: set it up first (ip link set %s up)", b.iface, b.iface)
 	}
-	if send && b.side == string(stream.Core) && b.dst == "" {
-		return nil, nil, macs, usageError{errors.New("--dst is missing: packets must have the MAC address of the box's port")}
+	if b.config == "" {
+		return link, stream.PlainPlan(), macs, nil
 	}
 	cfg, err := config.Load(b.config)
 	if err != nil {
@@ -101,6 +113,14 @@ func (b *benchStream) prepare(send bool) (link *net.Interface, plan *stream.Plan
 	}
 	plan, err = stream.NewPlan(cfg, stream.Side(b.side), send, macs, b.sessions...)
 	return link, plan, macs, err
+}
+
+// flowsInRange is how many flows a session can have: two bytes of an address tell them.
+func (b *benchStream) flowsInRange() error {
+	if b.flows < 1 || b.flows > stream.MaxFlows {
+		return usageError{fmt.Errorf("--flows %d: not from 1 to %d", b.flows, stream.MaxFlows)}
+	}
+	return nil
 }
 
 func (e *env) benchGenerateCommand() *cobra.Command {
@@ -133,6 +153,12 @@ func (b *benchStream) generate(cmd *cobra.Command) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if b.write == "-" && b.json {
+		return usageError{errors.New("--write - and --json: both want the standard output")}
+	}
+	if err := b.flowsInRange(); err != nil {
+		return err
+	}
 	link, plan, macs, err := b.prepare(true)
 	if err != nil {
 		return err
@@ -153,19 +179,25 @@ func (b *benchStream) generate(cmd *cobra.Command) error {
 	}
 	report, err := stream.Send(cmd.Context(), source)
 	if err != nil {
-		return fmt.Errorf("bench generate: %w", err)
+		return failed(cmd.Context(), "generate", err)
 	}
 	if b.json {
-		return b.e.printJSON(struct {
-			Run      uint32 `json:"run"`
-			Sessions int    `json:"sessions"`
-			*stream.SourceReport
-			Machine figure.Machine `json:"machine"`
-		}{run, plan.Sessions(), report, figure.ThisMachine()})
+		return b.sourceJSON(source, report)
 	}
-	_, err = fmt.Fprintf(b.e.stdout, "run %d: %d sessions of %d flows, size %v, mode %s\nsent %d frames in %.3f s: %.3f Mpps, %.3f Gbit/s; %d not sent\n",
+	machine := figure.ThisMachine()
+	_, err = fmt.Fprintf(b.e.stdout, "%s\nrun %d: %d sessions of %d flows, size %v, mode %s\nsent %d frames in %.3f s: %.3f Mpps, %.3f Gbit/s; %d not sent\n",
+		machine.Header("stream", report.Mode)+report.Benchmark(stream.Side(b.side), mix, b.flows*plan.Sessions()),
 		run, plan.Sessions(), b.flows, mix, report.Mode, report.Frames, report.Seconds, report.Pps/1e6, report.Gbps, report.Unsent)
 	return err
+}
+
+func (b *benchStream) sourceJSON(c stream.SourceConfig, r *stream.SourceReport) error {
+	return b.e.printJSON(struct {
+		Run      uint32 `json:"run"`
+		Sessions int    `json:"sessions"`
+		*stream.SourceReport
+		Machine figure.Machine `json:"machine"`
+	}{c.Run, c.Plan.Sessions(), r, figure.ThisMachine()})
 }
 
 // capture writes what would be sent to a file, which is there whole or not at all.
@@ -183,10 +215,15 @@ func (b *benchStream) capture(cmd *cobra.Command, c stream.SourceConfig) (err er
 		err = cerr
 	}
 	if err != nil {
-		_ = os.Remove(b.write)
-		return fmt.Errorf("bench generate: %w", err)
+		if info, serr := os.Stat(b.write); serr == nil && info.Mode().IsRegular() {
+			_ = os.Remove(b.write)
+		}
+		return failed(cmd.Context(), "generate", err)
 	}
 	b.e.progress("%s: %d frames, %d bytes, %.6f s", b.write, r.Frames, r.Bytes, r.Seconds)
+	if b.json {
+		return b.sourceJSON(c, r)
+	}
 	return nil
 }
 
@@ -209,6 +246,9 @@ with --duration, Ctrl-C, or, with --until-ended, when all flows have ended.`,
 }
 
 func (b *benchStream) sink(cmd *cobra.Command) error {
+	if err := b.flowsInRange(); err != nil {
+		return err
+	}
 	link, plan, _, err := b.prepare(false)
 	if err != nil {
 		return err
@@ -228,7 +268,7 @@ func (b *benchStream) sink(cmd *cobra.Command) error {
 	}
 	r, err := stream.Receive(cmd.Context(), cfg)
 	if err != nil {
-		return fmt.Errorf("bench sink: %w", err)
+		return failed(cmd.Context(), "sink", err)
 	}
 	if b.json {
 		return b.e.printJSON(struct {
@@ -236,7 +276,8 @@ func (b *benchStream) sink(cmd *cobra.Command) error {
 			Machine figure.Machine `json:"machine"`
 		}{r, figure.ThisMachine()})
 	}
-	out := b.e.stdout
+	out, machine := b.e.stdout, figure.ThisMachine()
+	fmt.Fprintln(out, machine.Header("stream", r.Mode)+r.Benchmark(stream.Side(b.side)))
 	fmt.Fprintf(out, "received %d frames in %.3f s: %.3f Mpps, %.3f Gbit/s; mode %s\n", r.Frames, r.Seconds, r.Pps/1e6, r.Gbps, r.Mode)
 	fmt.Fprintf(out, "lost %d (%.4f %%), of these %d in the sink itself; duplicates %d, reordered %d, corrupt %d, misdelivered %d, foreign %d\n",
 		r.Lost, r.LossPercent, r.Dropped, r.Duplicates, r.Reordered, r.Corrupt, r.Misdelivered, r.Foreign)

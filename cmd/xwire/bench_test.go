@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -239,11 +242,41 @@ func TestBenchWrongCalls(t *testing.T) {
 		{"veth", "--case", "snabb"}, {"veth", "--sink", "drain"}, {"generate"}, {"generate", "--size", "9000", "--interface", "lo"},
 		{"sink"}, {"sink", "--interface", "lo", "--side", "core"}, {"generate", "--interface", "lo", "--dst", "mac"},
 		{"ndr", "--size", "1"}, {"ndr", "--from", "lo"}, {"ndr", "--case", "snabb"},
+		{"core", "--cpu", "-2"}, {"core", "--cpu", "4095"}, {"veth", "--worker-cpu", "-1"}, {"veth", "--generator-cpu", "4095"},
+		{"veth", "--vm", "--case", "snabb"}, {"start", "--sessions", "0"}, {"start", "--sessions", "5,99999999"},
+		{"ndr", "--from", "lo", "--to", "lo"}, {"ndr", "--side", "core"}, {"ndr", "--from", "a", "--to", "b", "--case", "encap"},
+		{"ndr", "--loss", "0"}, {"ndr", "--resolution", "1"}, {"ndr", "--tries", "0"}, {"ndr", "--trial", "1us"}, {"ndr", "--sink", "drain", "--from", "a", "--to", "b"},
+		{"generate", "--interface", "lo", "--rate", "NaN"}, {"generate", "--interface", "lo", "--flows", "0"}, {"sink", "--interface", "lo", "--flows", "65537"},
+		{"generate", "--interface", "lo", "--side", "far"}, {"generate", "--write", "-", "--json"},
 		{"core", "--rounds", "-1"}, {"generate", "--interface", "lo", "--rate", "-5"}, {"sink", "--interface", "lo", "--duration", "-1s"}, {"ndr", "--loss", "-1"},
 	} {
 		if status, _, errs := bench(t, args...); status != statusUsage {
 			t.Errorf("bench %v: status %d, want %d: %s", args, status, statusUsage, errs)
 		}
+	}
+}
+
+// A file's report goes to standard output, its progress does not; and a call that fails leaves no file.
+func TestBenchWritesFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "box.pcap")
+	status, out, errs := bench(t, "generate", "--write", file, "--size", "imix", "--flows", "2", "--json")
+	var r struct {
+		Frames uint64
+		Mode   string
+		Each   []map[string]any `json:"each_second"`
+	}
+	lastLine(t, out, &r)
+	if status != 0 || r.Frames != 2*12+2 || r.Mode != "pcap" || r.Each == nil || !strings.Contains(errs, "box.pcap: 26 frames") {
+		t.Errorf("status %d, %+v: %s", status, r, errs)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("enough"))
+	var failure bytes.Buffer
+	if status := (&env{stdout: &failure, stderr: &failure}).execute(ctx, []string{"bench", "generate", "--write", file}); status != statusFailure || !strings.Contains(failure.String(), "enough") {
+		t.Errorf("status %d: %s", status, &failure)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("half a file was left")
 	}
 }
 

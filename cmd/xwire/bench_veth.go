@@ -35,6 +35,9 @@ With --vm the same runs in a virtual machine whose kernel has L2TP of its own (l
 l2tpeth-decap). Its CPU is emulated: compare within such a run, and with no other.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := b.complete(); err != nil {
+				return err
+			}
 			if b.vm {
 				return b.inGuest(cmd)
 			}
@@ -58,26 +61,31 @@ l2tpeth-decap). Its CPU is emulated: compare within such a run, and with no othe
 	return cmd
 }
 
-func (b *benchVeth) run(cmd *cobra.Command) error {
-	cfg := b.cfg
+// complete reads what flags do not hold as it is wanted, and tells what is wrong with the call.
+func (b *benchVeth) complete() error {
 	for _, s := range b.sizes {
 		mix, err := traffic.ParseMix(s)
 		if err != nil {
 			return usageError{err}
 		}
-		cfg.Sizes = append(cfg.Sizes, mix)
+		b.cfg.Sizes = append(b.cfg.Sizes, mix)
 	}
-	cfg.Sink = traffic.SinkKind(b.sink)
-	if err := cfg.Check(); err != nil {
+	b.cfg.Sink = traffic.SinkKind(b.sink)
+	if err := b.cfg.Check(); err != nil {
 		return usageError{err}
 	}
+	return nil
+}
+
+func (b *benchVeth) run(cmd *cobra.Command) error {
+	cfg := b.cfg
 	cfg.Progress = func(line string) { b.e.progress("%s", line) }
 	b.e.progress("this takes about %v", cfg.Estimate().Round(time.Second))
 	ctx, cancel := limited(cmd.Context(), 3*cfg.Estimate()+time.Minute)
 	defer cancel()
 	report, err := veth.Run(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("bench veth: %w", err)
+		return failed(ctx, "veth", err)
 	}
 	if b.json {
 		return b.e.printJSON(report)
