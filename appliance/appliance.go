@@ -194,6 +194,8 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	err := preferThreads()
 	if err != nil {
 		a.log.Warn("frames may be lost while other programs are busy: allow CAP_SYS_NICE, or LimitNICE=-20 in the unit", "error", err)
+	} else if err = preferSession(); err != nil {
+		a.log.Warn("frames may be lost while other programs are busy", "error", err)
 	}
 	if a.host, err = host.Open(a.dir); err != nil {
 		return err

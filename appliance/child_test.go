@@ -16,7 +16,7 @@ import (
 )
 
 // inNamespace tells whether the test runs in a network namespace of its own, which is that of its
-// whole process. Elsewhere it starts itself there, and the caller returns.
+// whole process, and in a session of its own, as a service does. Elsewhere it starts itself there, and the caller returns.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	const env = "XWIRE_APPLIANCE_CHILD"
@@ -31,7 +31,7 @@ func inNamespace(t *testing.T) bool {
 	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=280s")
 	child.Env = append(os.Environ(), env+"="+t.Name())
-	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Setsid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := child.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("in its namespace: %v\n%s", err, out)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,8 @@ const (
 	// ordinarySlice is how long they run in turn with each other, from Linux 6.12 on: workers that wait
 	// for one that has no CPU wait for the others' turns.
 	ordinarySlice = 200 * time.Microsecond
+	// sessionNice is what all of the process have against the processes of other sessions.
+	sessionNice = -20
 )
 
 // makeRoom has Go run more threads at once than there are CPUs. It lets go of a worker that sleeps in the
@@ -46,6 +49,36 @@ func preferThreads() error {
 		if err := unix.SchedSetAttr(id, &a, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("give the process nice %d: %w", ordinaryNice, err)
 		}
+	}
+	return nil
+}
+
+// preferSession has the process preferred to other sessions' processes. Where the kernel shares CPUs evenly
+// between sessions (sched_autogroup), the nice values of threads count within a session only: a worker had a
+// third of a CPU that other programs wanted, and waited for it for up to a second. A session that is others'
+// too is left alone. In a cgroup with a weight of its own (CPUWeight= in the unit), that counts instead.
+func preferSession() error {
+	enabled, err := os.ReadFile("/proc/sys/kernel/sched_autogroup_enabled")
+	if errors.Is(err, os.ErrNotExist) || err == nil && strings.TrimSpace(string(enabled)) == "0" {
+		return nil
+	}
+	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
+		return errors.New("share the CPUs evenly with other sessions' programs: the session is not xwire's alone; start it as a service, or by setsid")
+	}
+	f, err := os.OpenFile("/proc/self/autogroup", os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("give the session nice %d: %w", sessionNice, err)
+	}
+	defer f.Close()
+	// Without CAP_SYS_ADMIN the kernel takes one such change in a tenth of a second.
+	for range 10 {
+		if _, err = f.WriteString(strconv.Itoa(sessionNice)); !errors.Is(err, unix.EAGAIN) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err != nil {
+		return fmt.Errorf("give the session nice %d: %w", sessionNice, err)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ type Program struct {
 	Output io.Writer
 }
 
-// Process is a running program of a lab. It leads a process group, so that a
+// Process is a running program of a lab. It leads a session, as a service does: a
 // Ctrl-C at the terminal does not reach it before its lab's Close.
 type Process struct {
 	name string
@@ -61,7 +61,7 @@ func (n *Namespace) Start(p Program) (*Process, error) {
 	cmd.Dir = p.Dir
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.ExtraFiles = p.Files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if !n.lab.keep {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
