@@ -116,7 +116,7 @@ func startDaemon(t *testing.T, c *api.Client, text string) (stop func()) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("the daemon does not stop")
 			}
 		})
@@ -134,7 +134,7 @@ func TestDial(t *testing.T) {
 	r, client := record(t)
 	stop := startDaemon(t, client, lacText)
 	const tunnel, sessions, session = "POST /v1/tunnels", "POST /v1/tunnels/lns/sessions", "DELETE /v1/tunnels/lns/sessions/one"
-	until(t, "the session is created", func() bool { return r.count(sessions) == 1 })
+	until(t, "the session is created", func() bool { return r.count(sessions) >= 1 })
 	for key, want := range map[string]any{"name": "lns", "version": "l2tpv2", "encap": "udp", "local": "127.0.0.1:1801", "peer": "127.0.0.9:1701", "vrf": ""} {
 		if got := r.body(tunnel)[key]; got != want {
 			t.Errorf("tunnel's %s is %v, want %v", key, got, want)
@@ -158,7 +158,7 @@ func TestDial(t *testing.T) {
 	if err := lns.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the tunnel to a dead peer is deleted", func() bool { return r.count("DELETE /v1/tunnels/lns") == 1 })
+	until(t, "the tunnel to a dead peer is deleted", func() bool { return r.count("DELETE /v1/tunnels/lns") >= 1 })
 	if err := lns.Process.Signal(unix.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package gol2tp
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,9 +45,7 @@ func inNamespace(t *testing.T, env ...string) bool {
 	if os.Geteuid() != 0 {
 		t.Fatal("root is needed: this test makes a network namespace")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=110s")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=4m")
 	child.Env = append(append(os.Environ(), env...), childEnv+"="+t.Name())
 	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	out, err := child.CombinedOutput()
@@ -68,9 +65,9 @@ func command(t *testing.T, line string) {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within twenty seconds", what)
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }
@@ -172,6 +169,11 @@ func startXl2tpdAs(t *testing.T, in space, config, env string) *xl2tpd {
 		if t.Failed() {
 			t.Logf("xl2tpd said:\n%s", out)
 		}
+	})
+	// The shell before it is in the same namespace: the port is the daemon's.
+	until(t, "xl2tpd listens", func() bool {
+		sockets, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/udp", x.Process.Pid))
+		return err == nil && strings.Contains(string(sockets), ":06A5 ") // 1701
 	})
 	return x
 }

@@ -3,13 +3,14 @@ package gol2tp
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // standIn takes the place of pppd behind xl2tpd: PPP frames in HDLC's octet stuffing (RFC 1662) come
 // and go by a pty. It writes each frame to a file, answers LCP's Configure-Request with a
-// Configure-Ack, and, if it asks, sends a Configure-Request of its own.
+// Configure-Ack, and, if it asks, sends a Configure-Request of its own every second.
 func standIn(log string, asks bool) error {
 	f, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -22,7 +23,11 @@ func standIn(log string, asks bool) error {
 		_ = unix.IoctlSetTermios(0, unix.TCSETS, term)
 	}
 	if asks {
-		_, _ = os.Stdout.Write(hdlc([]byte{0xff, 0x03, 0xc0, 0x21, 1, 7, 0, 10, 5, 6, 0xfe, 0xed, 0xfa, 0xce}))
+		go func() { // the other end may not be there yet
+			for ; ; time.Sleep(time.Second) {
+				_, _ = os.Stdout.Write(hdlc([]byte{0xff, 0x03, 0xc0, 0x21, 1, 7, 0, 10, 5, 6, 0xfe, 0xed, 0xfa, 0xce}))
+			}
+		}()
 	}
 	var frame []byte
 	escaped := false
