@@ -3,7 +3,6 @@ package interop
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"xwire/bench/lab"
 	"xwire/bench/vm"
@@ -12,7 +11,7 @@ import (
 // TestImportFromKernel gives the kernel tunnels and sessions by `ip l2tp`, and has xwire make its
 // configuration of what the kernel has, and of the same commands as text: both are the same.
 func TestImportFromKernel(t *testing.T) {
-	c := vm.Config{Limit: 3 * time.Minute}
+	var c vm.Config
 	if vm.OnHost() {
 		binary, err := lab.Build(t.Context(), t.TempDir(), false)
 		must(t, err)

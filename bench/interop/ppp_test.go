@@ -27,7 +27,7 @@ const pppdEnv = "XWIRE_PPPD"
 //	pppd c0 ── a0 xwire k0 ── core, MTU 1600 ── k0 kernel: l2tp_ppp, pppd
 //	                  pppoe0, pppd
 func TestPPP(t *testing.T) {
-	c := vm.Config{Limit: 6 * time.Minute}
+	var c vm.Config
 	if vm.OnHost() {
 		binary, err := lab.Build(t.Context(), t.TempDir(), false)
 		must(t, err)
@@ -190,10 +190,9 @@ func testPPP(t *testing.T, lns bool, circuits ...*pppCircuit) *world {
 	}
 	for _, c := range circuits {
 		t.Run(c.name, func(t *testing.T) {
-			c.waitUp(t, near)
 			ping(t, near, c.server(), 0)
 			ping(t, far, c.client(), 1400)
-			r, err := near.Ping(t.Context(), netip.MustParseAddr(c.server()), lab.PingConfig{Count: 3, Size: 1600, Timeout: 5 * time.Second})
+			r, err := near.Ping(t.Context(), netip.MustParseAddr(c.server()), lab.PingConfig{Count: 3, Size: 1600, Timeout: settling})
 			if err != nil || r.Lost()+r.Duplicates+r.Damaged != 0 {
 				t.Errorf("ping of 1600 bytes: %+v, %v", r, err)
 			}
@@ -220,45 +219,21 @@ func (c *pppCircuit) raw(t *testing.T, w *world, client net.HardwareAddr) {
 		frame = append(frame, byte(i*i+c.n))
 	}
 	must(t, w.customer.SendFrames("c0", frame))
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	until(t, "the kernel receives 512 bytes and their headers", func() (bool, string) {
 		k, err := w.kernel.KernelStats(c.ptid(), c.psid())
 		must(t, err)
-		if k.RxBytes >= before.RxBytes+512+2 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the kernel received %d bytes more, want 512 and its headers", k.RxBytes-before.RxBytes)
-		}
-	}
-}
-
-// waitUp waits until PPP has its addresses.
-func (c *pppCircuit) waitUp(t *testing.T, near *lab.Namespace) {
-	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(300 * time.Millisecond) {
-		r, err := near.Ping(t.Context(), netip.MustParseAddr(c.server()), lab.PingConfig{Count: 1, Timeout: 2 * time.Second})
-		if err == nil && r.Received == 1 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("PPP does not come up: ping %+v, %v", r, err)
-		}
-	}
+		return k.RxBytes >= before.RxBytes+512+2, fmt.Sprintf("%d bytes more", k.RxBytes-before.RxBytes)
+	})
 }
 
 // waitNumbered waits until xwire follows the kernel, which discards what has no number.
 func (c *pppCircuit) waitNumbered(t *testing.T, w *world) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	until(t, "the kernel's first frame is answered in numbers", func() (bool, string) {
 		s, err := w.control.Session(t.Context(), c.name+"/s", false)
 		must(t, err)
-		if s.SendSeq {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the kernel's first frame has no answer in numbers: xwire counts %+v", s.Statistics)
-		}
-	}
+		return s.SendSeq, fmt.Sprintf("xwire counts %+v", s.Statistics)
+	})
 }
 
 // agree holds what xwire counts against what the kernel counts.
@@ -266,18 +241,16 @@ func (c *pppCircuit) agree(t *testing.T, w *world) {
 	t.Helper()
 	var s api.Session
 	var k lab.KernelStats
-	for range 10 { // frames on their way
+	same := false
+	for deadline := time.Now().Add(settling); !same && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		var err error
 		s, err = w.control.Session(t.Context(), c.name+"/s", false)
 		must(t, err)
 		k, err = w.kernel.KernelStats(c.ptid(), c.psid())
 		must(t, err)
-		if s.TxPackets == k.RxPackets && s.RxPackets == k.TxPackets {
-			break
-		}
-		time.Sleep(200 * time.Millisecond)
+		same = s.TxPackets == k.RxPackets && s.RxPackets == k.TxPackets && s.TxBytes == k.RxBytes && s.RxBytes == k.TxBytes
 	}
-	if s.TxPackets != k.RxPackets || s.RxPackets != k.TxPackets || s.TxBytes != k.RxBytes || s.RxBytes != k.TxBytes || s.TxPackets < 12 {
+	if !same || s.TxPackets < 12 {
 		t.Errorf("xwire counts %+v, the kernel %+v", s.Statistics, k)
 	}
 	if s.TxErrors+s.RxErrors+k.TxErrors+k.RxErrors != 0 || s.SendSeq != c.seq {
@@ -304,7 +277,8 @@ func startPPPD(t *testing.T, n *lab.Namespace, fd *os.File, args ...string) {
 	t.Helper()
 	p := lab.Program{
 		Path: filepath.Join(os.Getenv(pppdEnv), "usr/sbin/pppd"),
-		Args: append(args, "nodetach", "noauth", "nodefaultroute", "noccp", "novj", "lcp-max-configure", "30", "debug"),
+		Args: append(args, "nodetach", "noauth", "nodefaultroute", "noccp", "novj", "debug",
+			"lcp-max-configure", "60", "ipcp-max-configure", "60", "ipv6cp-max-configure", "60"),
 	}
 	if fd != nil {
 		p.Files = []*os.File{fd}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"xwire/appliance/api"
 	"xwire/bench/lab"
@@ -29,6 +28,7 @@ func (w *world) testRollover(t *testing.T) {
 // cannot change a session's cookies. It can have a second session towards ours, with an id and cookies of
 // its own: ours accepts both meanwhile, and changes with one request to which of them it sends.
 func (w *world) rollOver(t *testing.T, c *circuit) {
+	all, stopAll := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
 	modify := func(keys api.Keys) {
 		t.Helper()
@@ -37,7 +37,7 @@ func (w *world) rollOver(t *testing.T, c *circuit) {
 	}
 	// stream sends numbered frames until it is stopped, and then tells how many.
 	stream := func(from *lab.Namespace, out string, run uint64) (stop func() uint64) {
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(all)
 		var sent uint64
 		done := make(chan struct{})
 		wait.Go(func() {
@@ -51,38 +51,42 @@ func (w *world) rollOver(t *testing.T, c *circuit) {
 		})
 		return func() uint64 { cancel(); <-done; return sent }
 	}
-	sink := func(to *lab.Namespace, in string, run uint64) *lab.Sink {
+	// flow waits until many more frames have arrived.
+	flow := func(what string, s *lab.Sink) {
 		t.Helper()
-		s, err := to.ReceiveStream(in, run)
-		must(t, err)
-		t.Cleanup(func() { s.Close() })
-		return s
+		begin := s.Report().Received
+		until(t, what, func() (bool, string) {
+			r := s.Report()
+			return r.Received >= begin+100, fmt.Sprintf("%v, %d before", r, begin)
+		})
 	}
 	defer wait.Wait()
-	const pause = 400 * time.Millisecond
+	defer stopAll()
 	run := 5000 + 10*uint64(c.vlan)
 	old, next := c.kernel, c.kernel
 	next.ID, next.Name, next.Addrs = old.ID+20000, "new-"+old.Name, nil
 	next.TxCookie, next.RxCookie = flipped(old.TxCookie), flipped(old.RxCookie)
 	before := w.session(t, c)
 
-	toOld := sink(w.kernel, old.Name, run)
-	fromOld, fromNew := sink(w.customer, c.near, run+1), sink(w.customer, c.near, run+2)
+	toOld := sink(t, w.kernel, old.Name, run)
+	fromOld, fromNew := sink(t, w.customer, c.near, run+1), sink(t, w.customer, c.near, run+2)
 	stopTo := stream(w.customer, c.near, run)
 	stopFromOld := stream(w.kernel, old.Name, run+1)
-	time.Sleep(pause)
+	flow("to the kernel's old session", toOld)
+	flow("from the kernel's old session", fromOld)
 
 	modify(api.Keys{"rx_cookie": []string{old.TxCookie, next.TxCookie}})
 	must(t, w.kernel.AddKernelSession(next))
-	toNew := sink(w.kernel, next.Name, run)
+	toNew := sink(t, w.kernel, next.Name, run)
 	stopFromNew := stream(w.kernel, next.Name, run+2)
-	time.Sleep(pause)
+	flow("from the kernel's new session", fromNew)
 	modify(api.Keys{"psid": next.ID, "tx_cookie": next.RxCookie})
-	time.Sleep(pause)
+	flow("to the kernel's new session", toNew) // and what was sent to the old one before has arrived
+	flow("from the kernel's old session", fromOld)
 	sentFromOld := stopFromOld()
 	received := func(what string, s *lab.Sink, sent uint64) {
 		t.Helper()
-		r := s.Wait(t.Context(), sent, time.Second)
+		r := s.Wait(t.Context(), sent, settling)
 		if r.Lost(sent) != 0 || r.Duplicates+r.Torn+r.Reordered != 0 || sent == 0 {
 			t.Errorf("%s: sent %d, %v", what, sent, r)
 		}
@@ -91,12 +95,13 @@ func (w *world) rollOver(t *testing.T, c *circuit) {
 	modify(api.Keys{"rx_cookie": next.TxCookie})
 	_, err := w.kernel.Command("ip", "l2tp", "del", "session", "tunnel_id", fmt.Sprint(old.Tunnel), "session_id", fmt.Sprint(old.ID))
 	must(t, err)
-	time.Sleep(pause)
+	flow("to the kernel's new session alone", toNew)
+	flow("from the kernel's new session alone", fromNew)
 
 	sentTo, sentFromNew := stopTo(), stopFromNew()
 	received("by the kernel's new session", fromNew, sentFromNew)
 	head := toOld.Report()
-	tail := toNew.Wait(t.Context(), sentTo-head.Received, time.Second)
+	tail := toNew.Wait(t.Context(), sentTo-head.Received, settling)
 	if head.Received+tail.Received != sentTo || head.Received == 0 || tail.Received == 0 || head.Torn+tail.Torn+head.Duplicates+tail.Duplicates+head.Reordered+tail.Reordered != 0 || head.Highest+1 != head.Received {
 		t.Errorf("to the kernel: sent %d; its old session received %v, its new one %v", sentTo, head, tail)
 	}

@@ -1,8 +1,8 @@
 package interop
 
 import (
+	"fmt"
 	"testing"
-	"time"
 
 	"xwire/bench/lab"
 )
@@ -15,7 +15,16 @@ func (w *world) testSmallCore(t *testing.T) {
 			t.Fatalf("set the core's MTU: %v\n%s", err, out)
 		}
 	}
-	time.Sleep(2 * time.Second) // for xwire to notice
+	until(t, "xwire notices", func() (bool, string) {
+		tunnels, err := w.control.Tunnels(t.Context())
+		must(t, err)
+		for _, x := range tunnels {
+			if x.PathMTU != 1500 {
+				return false, fmt.Sprintf("the path of tunnel %s has an MTU of %d", x.Name, x.PathMTU)
+			}
+		}
+		return true, ""
+	})
 	for _, c := range w.matrix {
 		t.Run(c.Name, func(t *testing.T) {
 			before, kernelBefore := w.session(t, c), w.kernelStats(t, c)

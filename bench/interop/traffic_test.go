@@ -28,19 +28,25 @@ func (w *world) testMatrix(t *testing.T) {
 
 			// Ping, ARP and frames went both ways, and nothing was refused.
 			sessionAgrees(t, w, c, before, kernelBefore, frames+6)
-			if s := w.session(t, c); s.NS != nil && (s.SeqLost != 0 || s.SeqResyncs != 0 || s.SendSeq && uint64(*s.NS) != s.TxPackets || !s.SendSeq && *s.NS != 0) {
-				t.Errorf("numbers: %+v, ns %d, nr %d", s, *s.NS, *s.NR)
-			}
+			until(t, "the numbers follow the frames", func() (bool, string) {
+				s := w.session(t, c)
+				if s.NS == nil {
+					return true, ""
+				}
+				return s.SeqLost == 0 && s.SeqResyncs == 0 && (s.SendSeq && uint64(*s.NS) == s.TxPackets || !s.SendSeq && *s.NS == 0), fmt.Sprintf("%+v, ns %d, nr %d", s, *s.NS, *s.NR)
+			})
 		})
 	}
 }
 
-// sessionAgrees compares what both ends counted since before. A packet may be on
-// its way, an ARP probe say, so it looks more than once.
+// settling is how long counters may differ: a packet may be on its way, an ARP probe say.
+const settling = 20 * time.Second
+
+// sessionAgrees compares what both ends counted since before.
 func sessionAgrees(t *testing.T, w *world, c *circuit, x0 api.Session, k0 lab.KernelStats, least uint64) {
 	t.Helper()
 	var text string
-	for range 5 {
+	for deadline := time.Now().Add(settling); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		k, x := w.kernelStats(t, c), w.session(t, c)
 		sent, received := x.TxPackets-x0.TxPackets, x.RxPackets-x0.RxPackets
 		text = ""
@@ -60,7 +66,6 @@ func sessionAgrees(t *testing.T, w *world, c *circuit, x0 api.Session, k0 lab.Ke
 		if text == "" {
 			return
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
 	t.Error(text)
 }
@@ -70,19 +75,19 @@ func (w *world) testMismatch(t *testing.T) {
 	for _, c := range w.mismatch {
 		t.Run(c.Name, func(t *testing.T) {
 			before, kernelBefore := w.session(t, c), w.kernelStats(t, c)
-			toKernel := try(t, w.customer, c.near, w.kernel, c.far, uint64(c.vlan), frames)
-			toCustomer := try(t, w.kernel, c.far, w.customer, c.near, uint64(c.vlan)+1000, frames)
+			kernelSink, customerSink := sink(t, w.kernel, c.far, uint64(c.vlan)), sink(t, w.customer, c.near, uint64(c.vlan)+1000)
+			send(t, w.customer, c.near, uint64(c.vlan), frames)
+			send(t, w.kernel, c.far, uint64(c.vlan)+1000, frames)
+			until(t, "both ends discard every frame", func() (bool, string) {
+				x := w.session(t, c).RxCookieDiscards - before.RxCookieDiscards
+				k := w.kernelStats(t, c).RxCookieDiscards - kernelBefore.RxCookieDiscards
+				return x >= frames && k >= frames, fmt.Sprintf("xwire counts %d cookie discards, the kernel %d, want %d or more", x, k, frames)
+			})
+			toKernel, toCustomer := kernelSink.Report(), customerSink.Report()
 			if toKernel.Received+toKernel.Torn+toCustomer.Received+toCustomer.Torn != 0 {
 				t.Errorf("frames passed: to the kernel %v; to the customer %v", toKernel, toCustomer)
 			}
-			after, kernelAfter := w.session(t, c), w.kernelStats(t, c)
-			if d := after.RxCookieDiscards - before.RxCookieDiscards; d < frames {
-				t.Errorf("xwire counts %d cookie discards, want %d or more", d, frames)
-			}
-			if d := kernelAfter.RxCookieDiscards - kernelBefore.RxCookieDiscards; d < frames {
-				t.Errorf("the kernel counts %d cookie discards, want %d or more", d, frames)
-			}
-			if d := after.RxPackets - before.RxPackets; d != 0 {
+			if d := w.session(t, c).RxPackets - before.RxPackets; d != 0 {
 				t.Errorf("xwire counts %d packets as received", d)
 			}
 		})
@@ -124,34 +129,51 @@ func (w *world) kernelStats(t *testing.T, c *circuit) lab.KernelStats {
 	return s
 }
 
+// reach pings until an answer comes: then the neighbours on the way are known.
+func reach(t *testing.T, from *lab.Namespace, to netip.Addr, c lab.PingConfig) {
+	t.Helper()
+	c.Count, c.Timeout = 1, time.Second
+	until(t, fmt.Sprintf("%v answers", to), func() (bool, string) {
+		r, err := from.Ping(t.Context(), to, c)
+		return err == nil && r.Received == 1, fmt.Sprintf("ping from %s: %+v, %v", from.Name(), r, err)
+	})
+}
+
+// ping wants every packet answered.
 func ping(t *testing.T, from *lab.Namespace, to string, size int) {
 	t.Helper()
-	r, err := from.Ping(t.Context(), netip.MustParseAddr(to), lab.PingConfig{Count: 3, Size: size, DontFragment: true, Timeout: 5 * time.Second})
+	addr := netip.MustParseAddr(to)
+	reach(t, from, addr, lab.PingConfig{})
+	r, err := from.Ping(t.Context(), addr, lab.PingConfig{Count: 3, Size: size, DontFragment: true, Timeout: settling})
 	if err != nil || r.Lost()+r.Duplicates+r.Damaged != 0 {
 		t.Errorf("ping %s: %+v, %v", to, r, err)
 	}
 }
 
-// try sends numbered frames of all sizes from a device to another and tells what
-// arrived.
-func try(t *testing.T, from *lab.Namespace, out string, to *lab.Namespace, in string, run, count uint64) lab.StreamReport {
+// sink receives the numbered frames of a run until the test ends.
+func sink(t *testing.T, to *lab.Namespace, in string, run uint64) *lab.Sink {
 	t.Helper()
-	sink, err := to.ReceiveStream(in, run)
+	s, err := to.ReceiveStream(in, run)
 	must(t, err)
-	defer sink.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// send sends numbered frames of all sizes.
+func send(t *testing.T, from *lab.Namespace, out string, run, count uint64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	s := lab.Stream{Run: run, Count: count, Sizes: []int{60, 61, 590, 1513, 1514}, Rate: 1000,
-		Dst: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Src: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
-	if _, err := from.SendStream(ctx, out, s); err != nil {
-		t.Fatal(err)
-	}
-	return sink.Wait(ctx, count, 300*time.Millisecond)
+	_, err := from.SendStream(ctx, out, lab.Stream{Run: run, Count: count, Sizes: []int{60, 61, 590, 1513, 1514}, Rate: 1000,
+		Dst: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Src: net.HardwareAddr{2, 0, 0, 0, 0, 1}})
+	must(t, err)
 }
 
 func carry(t *testing.T, from *lab.Namespace, out string, to *lab.Namespace, in string, run, count uint64) {
 	t.Helper()
-	r := try(t, from, out, to, in, run, count)
+	s := sink(t, to, in, run)
+	send(t, from, out, run, count)
+	r := s.Wait(t.Context(), count, settling)
 	if r.Received != count || r.Duplicates+r.Torn+r.Reordered != 0 {
 		t.Errorf("%s to %s: sent %d, %v", out, in, count, r)
 	}
