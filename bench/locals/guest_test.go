@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"xwire/appliance/api"
 	"xwire/bench/lab"
@@ -14,7 +13,7 @@ import (
 // TestGuest holds in a virtual machine what this machine's kernel may lack: local interfaces that
 // are VLAN devices, tunnel addresses on VLAN interfaces over the port, VRFs, bonds.
 func TestGuest(t *testing.T) {
-	c := vm.Config{Limit: 5 * time.Minute, Env: []string{lab.BinaryEnv + "=" + program}}
+	c := vm.Config{Env: []string{lab.BinaryEnv + "=" + program}}
 	if !vm.Inside(t, c) {
 		return
 	}

@@ -40,7 +40,7 @@ func soon() time.Duration {
 	if vm.OnHost() {
 		return 30 * time.Second
 	}
-	return time.Minute
+	return 2 * time.Minute
 }
 
 const coreMTU = 1600

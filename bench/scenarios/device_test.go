@@ -16,7 +16,7 @@ import (
 // on the wire. VLANs of the access port that no session has are the kernel's, with addresses and
 // all.
 func TestVLANDevices(t *testing.T) {
-	if !vm.Inside(t, vm.Config{Limit: 3 * time.Minute, Env: []string{lab.BinaryEnv + "=" + program}}) {
+	if !vm.Inside(t, vm.Config{Env: []string{lab.BinaryEnv + "=" + program}}) {
 		return
 	}
 	w := pair(t, shape{NoCoreAddrs: true, AccessMTU: taggedMTU})
@@ -75,13 +75,13 @@ func TestVLANDevices(t *testing.T) {
 	}
 	w.carry(t, 0, vids(120, 20), "120.20")
 	for _, to := range []string{"10.9.0.1", "10.9.1.1"} {
-		r, err := w.sites[0].Ping(t.Context(), netip.MustParseAddr(to), lab.PingConfig{Count: 5, Timeout: 3 * time.Second})
+		r, err := w.sites[0].Ping(t.Context(), netip.MustParseAddr(to), lab.PingConfig{Count: 5, Timeout: 20 * time.Second})
 		if err != nil || r.Lost() != 0 {
 			t.Errorf("ping the box at %s: %+v, %v", to, r, err)
 		}
 	}
 	for _, to := range []netip.Addr{core4[0], core6[0]} {
-		if r, err := w.hosts[1].Ping(t.Context(), to, lab.PingConfig{Count: 3, Timeout: 3 * time.Second}); err != nil || r.Lost() != 0 {
+		if r, err := w.hosts[1].Ping(t.Context(), to, lab.PingConfig{Count: 3, Timeout: 20 * time.Second}); err != nil || r.Lost() != 0 {
 			t.Errorf("ping the box at %v: %+v, %v", to, r, err)
 		}
 	}

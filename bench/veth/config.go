@@ -39,12 +39,14 @@ const (
 	// oneTurn is the shortest turn of a case.
 	oneTurn = 50 * time.Millisecond
 	// generatorLimit is how long a generator goes on that nobody ends.
-	generatorLimit = 10 * time.Second
+	generatorLimit = time.Minute
 	settle         = 10 * time.Millisecond
 	// quiet is how much of a CPU others may take during a window, in percent.
 	quiet = 3.0
-	// startLimit is what a program of somebody else's may take until it forwards.
-	startLimit = 15 * time.Second
+	// startLimit is what a program of somebody else's may take until it forwards, on a machine with other
+	// things to do, arrivalLimit what a single frame may take then.
+	startLimit   = time.Minute
+	arrivalLimit = 500 * time.Millisecond
 )
 
 // Check tells what is wrong with a configuration.

@@ -72,8 +72,11 @@ func (r *rig) tryOnce(ctx context.Context, s *standing, mix traffic.Mix) error {
 	if err := r.generator.Run(ctx, l); err != nil {
 		return err
 	}
-	time.Sleep(settle)
 	after, err := r.sink.Arrived()
+	for end := time.Now().Add(arrivalLimit); err == nil && after.Frames-before.Frames < l.Count && time.Now().Before(end); {
+		time.Sleep(settle)
+		after, err = r.sink.Arrived()
+	}
 	if err != nil {
 		return err
 	}

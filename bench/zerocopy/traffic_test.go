@@ -60,13 +60,13 @@ func carry(t *testing.T, from, to *lab.Namespace, device string, run, count uint
 	sink, err := to.ReceiveStream(device, run)
 	must(t, err)
 	defer sink.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	s := lab.Stream{Run: run, Count: count, Sizes: []int{60, 61, 590, 1513, 1514}, Rate: 1000,
 		Dst: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Src: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
 	_, err = from.SendStream(ctx, device, s)
 	must(t, err)
-	return sink.Wait(ctx, count, 300*time.Millisecond)
+	return sink.Wait(ctx, count, 3*time.Second)
 }
 
 // testQueues wants frames on every queue of the core port, by the driver's own
@@ -83,8 +83,8 @@ func (w *world) testQueues(t *testing.T) {
 
 // testAccount: received = sent + held + drops, once nothing moves.
 func (w *world) testAccount(t *testing.T) {
-	for try := 0; ; try++ {
-		bad := false
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		bad, last := false, time.Now().After(deadline)
 		for _, p := range w.ports(t) {
 			sum := p.Sent + p.Held
 			for _, n := range p.Drops {
@@ -94,13 +94,12 @@ func (w *world) testAccount(t *testing.T) {
 				continue
 			}
 			bad = true
-			if try == 5 {
+			if last {
 				t.Errorf("port %s received %d, sent %d, held %d, dropped %v", p.Name, p.Received, p.Sent, p.Held, p.Drops)
 			}
 		}
-		if !bad || try == 5 {
+		if !bad || last {
 			return
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
 }
