@@ -16,7 +16,7 @@ import (
 // call runs the program and returns its exit status and what it printed.
 func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*soon)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out, errs strings.Builder

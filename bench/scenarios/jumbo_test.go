@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"xwire/appliance/api"
 	"xwire/bench/lab"
@@ -200,7 +199,7 @@ func jumboBothWays(t *testing.T, w *world, boxes [2]*lab.Box, x *wire, sizes []i
 			}
 			return p
 		}
-		if r := sink.Wait(t.Context(), count, 2*time.Second); r.Received != count || r.Torn+r.Duplicates != 0 {
+		if r := sink.Wait(t.Context(), count, soon); r.Received != count || r.Torn+r.Duplicates != 0 {
 			t.Errorf("from site %d: sent %d, %v; ports %+v", from, count, r, ports())
 		}
 		sink.Close()

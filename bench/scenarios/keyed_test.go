@@ -24,7 +24,7 @@ func TestKeyed(t *testing.T) {
 	// What is of no session is the kernel's, but what comes from the peer is the tunnel's.
 	w.start(t, 0, "[appliance]\nunknown = \"kernel\"\n"+keyedConfig(0))
 	w.start(t, 1, keyedConfig(1))
-	r, err := w.sites[0].Ping(t.Context(), siteAddr[1], lab.PingConfig{Count: 5, Size: 1472, DontFragment: true})
+	r, err := w.sites[0].Ping(t.Context(), siteAddr[1], lab.PingConfig{Count: 5, Size: 1472, DontFragment: true, Timeout: soon})
 	must(t, err)
 	if r.Lost()+r.Duplicates+r.Damaged != 0 {
 		t.Errorf("ping: %+v", r)
@@ -46,8 +46,8 @@ func TestKeyed(t *testing.T) {
 		{"one session id", func(p *packet) {}, 1, ""},
 		{"another session id", func(p *packet) { p.sid = 0xdeadbeef }, 1, ""},
 		{"a wrong cookie", func(p *packet) { p.cookie = "1112131415161719" }, 0, "cookie_mismatch"},
-		{"not the peer, the kernel's", func(p *packet) { p.src = core6[1].Next() }, 0, ""},
-		{"session id 0, control", func(p *packet) { p.sid = 0 }, 0, ""},
+		{"not the peer, the kernel's", func(p *packet) { p.src, p.passes = core6[1].Next(), true }, 0, ""},
+		{"session id 0, control", func(p *packet) { p.sid, p.passes = 0, true }, 0, ""},
 	} {
 		p := x.to(bare())
 		c.change(&p)

@@ -142,7 +142,7 @@ func TestLifeDemo(t *testing.T) {
 					t.Errorf("it ended with %v, want status 1:\n%s", err, out.String())
 				}
 				says(t, out.String(), "interrupted")
-			case <-time.After(10 * time.Second):
+			case <-time.After(soon):
 				cmd.Process.Kill()
 				t.Fatal("it goes on after Ctrl-C")
 			}
@@ -168,7 +168,7 @@ func TestLifeDemo(t *testing.T) {
 		for _, c := range commands {
 			args := strings.Fields(strings.Replace(c[1], "xwire ", program+" ", 1))
 			if args[0] == "ip" {
-				args = slices.Insert(args, len(args)-1, "-c", "1", "-W", "2")
+				args = slices.Insert(args, len(args)-1, "-c", "1", "-W", "20")
 				if _, err := exec.LookPath("ping"); err != nil {
 					args = append(args[:4], "true")
 				}

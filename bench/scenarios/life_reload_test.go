@@ -29,7 +29,13 @@ func TestLifeReload(t *testing.T) {
 	received := sessionOf(t, b, "t/s").RxPackets
 	follow, err := w.hosts[0].Start(lab.Program{Path: program, Args: []string{"events", "--control", b.Control}})
 	must(t, err)
-	time.Sleep(300 * time.Millisecond) // until it listens
+	until(t, "the events' reader listens", func() (bool, string) {
+		_, err := b.Run(ctx, "add", "t/heard", "sid=910", "psid=911", "l2spec_type=none", "interface_name=heard0")
+		must(t, err)
+		_, err = b.Run(ctx, "delete", "t/heard")
+		must(t, err)
+		return strings.Contains(follow.Output(), "created session t/heard"), follow.Output()
+	})
 
 	file(head, head+"\ndescription = \"by signal\"")
 	must(t, b.Reload())
@@ -51,7 +57,7 @@ func TestLifeReload(t *testing.T) {
 	_, err = b.Run(ctx, "add", "t/more", "sid=900", "psid=901", "l2spec_type=none", "interface_name=more0")
 	must(t, err)
 	file(head, head+"\ndescription = \"unconfirmed\"")
-	out, err = b.Run(ctx, "reload", "--confirm-within", "1s")
+	out, err = b.Run(ctx, "reload", "--confirm-within", "5s")
 	must(t, err)
 	says(t, string(out), "rolled back at ", "unless `xwire confirm` comes")
 	if got := described(); got != "unconfirmed" {
@@ -89,7 +95,10 @@ func TestLifeReload(t *testing.T) {
 		t.Errorf("the session's configuration is shown as %v", session.Config)
 	}
 
-	must(t, follow.Stop(time.Second))
+	until(t, "the roll-back is told", func() (bool, string) {
+		return strings.Contains(follow.Output(), "rolled_back appliance"), follow.Output()
+	})
+	must(t, follow.Stop(soon))
 	says(t, follow.Output(), "modified session t/s: description", "created session t/more: created through the API", "up session t/more", "rolled_back appliance: not confirmed in time")
 
 	// It does not come back at a start after a kill, until somebody wants it.

@@ -151,7 +151,7 @@ func forget(t *testing.T, n *lab.Namespace, i int, index []int, first, count int
 }
 
 // pingAll sends an echo request over each of some interfaces, again to those that are silent, and
-// returns who stays silent for ten seconds.
+// returns who stays silent for long.
 func pingAll(t *testing.T, n *lab.Namespace, first, count int) (silent []int) {
 	t.Helper()
 	var c net.PacketConn
@@ -164,7 +164,7 @@ func pingAll(t *testing.T, n *lab.Namespace, first, count int) (silent []int) {
 	for k := first; k < first+count; k++ {
 		waiting[thousandAddr(1, k).String()] = k
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(waiting) > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(soon); len(waiting) > 0 && time.Now().Before(deadline); {
 		for _, k := range waiting {
 			_, err := c.WriteTo(echo(uint16(k)), &net.IPAddr{IP: thousandAddr(1, k).AsSlice()})
 			must(t, err)

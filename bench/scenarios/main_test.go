@@ -166,7 +166,7 @@ func waitUp(t *testing.T, b *lab.Box) {
 	t.Helper()
 	client := api.NewClient(b.Control)
 	waiting := ""
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * soon); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		sessions, err := client.Sessions(t.Context(), api.SessionQuery{})
 		must(t, err)
 		waiting = ""
@@ -188,9 +188,9 @@ func balanced(t *testing.T, b *lab.Box) []api.Port {
 	t.Helper()
 	var text string
 	// The test's own context is gone when this runs at its end.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*soon)
 	defer cancel()
-	for range 20 {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); {
 		ports, err := api.NewClient(b.Control).Ports(ctx)
 		if err != nil {
 			t.Errorf("read ports: %v", err)
@@ -198,11 +198,7 @@ func balanced(t *testing.T, b *lab.Box) []api.Port {
 		}
 		text = ""
 		for _, p := range ports {
-			var dropped uint64
-			for _, n := range p.Drops {
-				dropped += n
-			}
-			if p.Received != p.Sent+p.Held+dropped {
+			if dropped := dropsOf(p); p.Received != p.Sent+p.Held+dropped {
 				text += fmt.Sprintf("port %s: received %d, but sent %d + held %d + dropped %d (%v)\n",
 					p.Name, p.Received, p.Sent, p.Held, dropped, p.Drops)
 			}
@@ -214,6 +210,14 @@ func balanced(t *testing.T, b *lab.Box) []api.Port {
 	}
 	t.Error(strings.TrimSpace(text))
 	return nil
+}
+
+// dropsOf is the sum of a port's drops.
+func dropsOf(p api.Port) (n uint64) {
+	for _, d := range p.Drops {
+		n += d
+	}
+	return n
 }
 
 // portOf finds a port by name.

@@ -3,11 +3,13 @@ package scenarios
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
 	"time"
 
+	"xwire/appliance/api"
 	"xwire/bench/lab"
 )
 
@@ -63,14 +65,13 @@ func TestMalformed(t *testing.T) {
 			if c.drop != "" {
 				want[c.drop], count = 1, 0
 			}
-			got := received(capture, old+count)[old:]
 			var drops map[string]uint64
-			for range 50 {
+			for deadline := time.Now().Add(soon); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 				if drops = differences(before, portOf(t, box, "core0").Drops); maps.Equal(drops, want) {
 					break
 				}
-				time.Sleep(2 * time.Millisecond)
 			}
+			got := received(capture, old+count)[old:]
 			if len(got) != count || !maps.Equal(drops, want) {
 				t.Fatalf("delivered %d, want %d; drops %v, want %v", len(got), count, drops, want)
 			}
@@ -107,13 +108,19 @@ func TestTooLong(t *testing.T) {
 	_, err = w.sites[0].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: count, Rate: 1000,
 		Sizes: []int{60, 16014, 1514, 12033}, Dst: stations[1], Src: stations[0]})
 	must(t, err)
-	r := sink.Wait(t.Context(), count/2, time.Second)
+	r := sink.Wait(t.Context(), count/2, soon)
+	var p api.Port
+	until(t, "all are counted", func() (bool, string) {
+		p = portOf(t, box, "ac0")
+		return p.Received >= count, fmt.Sprintf("%+v", p)
+	})
 	balanced(t, box)
-	p := portOf(t, box, "ac0")
+	p = portOf(t, box, "ac0")
 	if r.Received != count/2 || r.Torn+r.Duplicates != 0 || p.Received != count || p.Drops["frame_too_long"] != count/2 {
 		t.Errorf("sent %d, half of them too long: %v; port %+v", count, r, p)
 	}
-	if out := box.Process().Output(); !strings.Contains(out, "frames above 12032 bytes are dropped") {
-		t.Errorf("no word on the MTU in the log:\n%s", out)
-	}
+	until(t, "the log tells", func() (bool, string) {
+		out := box.Process().Output()
+		return strings.Contains(out, "frames above 12032 bytes are dropped"), out
+	})
 }

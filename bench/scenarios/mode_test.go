@@ -44,7 +44,7 @@ func TestZeroCopyRefused(t *testing.T) {
 	box := w.boxes[0]
 	must(t, box.Start(t.Context(), corePort+strings.Replace(accessPort, "\n", "\nmode = \"zerocopy\"\n", 1)+x.toml(0)))
 	var ac, core api.Port
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline) && ac.Reason == ""; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline) && ac.Reason == ""; time.Sleep(20 * time.Millisecond) {
 		ac, core = portOf(t, box, "ac0"), portOf(t, box, "core0")
 	}
 	if ac.State != "waiting" || !strings.Contains(ac.Reason, "zero-copy") && !strings.Contains(ac.Reason, "zerocopy") || core.State != "up" {
@@ -102,7 +102,7 @@ func TestQueues(t *testing.T) {
 	_, err = w.sites[0].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: 200, Sizes: sizes, Rate: 2000, Dst: stations[1], Src: stations[0]})
 	must(t, err)
 	// The sender's thread may change its CPU and with it the queue, so order is not held.
-	if r := sink.Wait(t.Context(), 200, time.Second); r.Received != 200 || r.Duplicates+r.Torn != 0 {
+	if r := sink.Wait(t.Context(), 200, soon); r.Received != 200 || r.Duplicates+r.Torn != 0 {
 		t.Errorf("sent 200, %v", r)
 	}
 }
@@ -115,7 +115,7 @@ func TestChosenQueues(t *testing.T) {
 	box := w.boxes[0]
 	must(t, box.Start(t.Context(), corePort+accessPort+"queues = [0]\n"+x.toml(0)))
 	var ac api.Port
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline) && ac.Reason == ""; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline) && ac.Reason == ""; time.Sleep(20 * time.Millisecond) {
 		ac = portOf(t, box, "ac0")
 	}
 	_, command, _ := strings.Cut(ac.Reason, "run '")

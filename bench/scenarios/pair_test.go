@@ -30,7 +30,7 @@ func TestPing(t *testing.T) {
 	w := pair(t, shape{})
 	w.start(t, 0, pairConfig(0))
 	w.start(t, 1, pairConfig(1))
-	r, err := w.sites[0].Ping(t.Context(), siteAddr[1], lab.PingConfig{Count: 5, Size: 1472, DontFragment: true})
+	r, err := w.sites[0].Ping(t.Context(), siteAddr[1], lab.PingConfig{Count: 5, Size: 1472, DontFragment: true, Timeout: soon})
 	must(t, err)
 	if r.Lost()+r.Duplicates+r.Damaged != 0 {
 		t.Errorf("ping: %+v", r)

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -70,17 +71,20 @@ func TestPathMTU(t *testing.T) {
 			return mtu(x) == narrow, ""
 		})
 	}
-	old := len(capture.Frames())
-	must(t, w.sites[0].SendFrames("eth0", append(tagged(0, vids(102)...), make([]byte, 1380)...)))
-	time.Sleep(50 * time.Millisecond)
-	fragments := 0
-	for _, f := range capture.Frames()[old:] {
-		if len(f.Frame) > 54 && binary.BigEndian.Uint16(f.Frame[12:]) == 0x86dd && f.Frame[20] == 44 {
-			fragments++
+	filling := bytes.Repeat([]byte{0x5c}, 1380)
+	must(t, w.sites[0].SendFrames("eth0", append(tagged(0, vids(102)...), filling...)))
+	fragments := func() (n int) {
+		for _, f := range capture.Frames() {
+			if len(f.Frame) > 54 && binary.BigEndian.Uint16(f.Frame[12:]) == 0x86dd && f.Frame[20] == 44 && bytes.Contains(f.Frame, filling[:40]) {
+				n++
+			}
 		}
+		return n
 	}
-	if fragments != 2 {
-		t.Errorf("%d fragments reached the peer, want 2", fragments)
+	until(t, "two fragments reach the peer", func() (bool, string) { return fragments() >= 2, fmt.Sprint(fragments()) })
+	time.Sleep(50 * time.Millisecond)
+	if n := fragments(); n != 2 {
+		t.Errorf("%d fragments reached the peer, want 2", n)
 	}
 
 	// Of IPv4, what a router says that may not cut packets; and what nobody should believe.
@@ -123,9 +127,11 @@ func TestPathMTU(t *testing.T) {
 		{"right, over UDP", 1, 1200, right, 1200},
 		{"less than anything carries", 1, 60, right, 552},
 	} {
-		if report(wires[c.wire], c.mtu, c.change); mtu(wires[c.wire]) != c.want {
-			t.Errorf("%s: path MTU %d, want %d", c.name, mtu(wires[c.wire]), c.want)
-		}
+		report(wires[c.wire], c.mtu, c.change)
+		until(t, fmt.Sprintf("%s: path MTU %d", c.name, c.want), func() (bool, string) {
+			got := mtu(wires[c.wire])
+			return got == c.want, fmt.Sprint(got)
+		})
 	}
 	// Another route is another path.
 	must(t, w.hosts[0].SetMTU("core0", 1490))
@@ -155,9 +161,7 @@ func TestLocalMTUFollowsTheRoute(t *testing.T) {
 		}
 		return strings.Join(list, " ")
 	}
-	if got := mtus(); got != "1458 1400 1458" {
-		t.Fatalf("MTUs %s, want 1458 1400 1458", got)
-	}
+	until(t, "MTUs 1458 1400 1458", func() (bool, string) { got := mtus(); return got == "1458 1400 1458", got })
 	must(t, w.hosts[0].SetMTU("own0", 1300))
 	for _, c := range []struct {
 		core int
@@ -179,16 +183,16 @@ func TestBlackHole(t *testing.T) {
 			for i := range w.boxes {
 				w.start(t, i, config(i, x))
 			}
-			full := func() lab.StreamReport {
+			full := func(quiet time.Duration) lab.StreamReport {
 				run := nextRun()
 				sink, err := w.sites[1].ReceiveStream("eth0", run)
 				must(t, err)
 				defer sink.Close()
 				_, err = w.sites[0].SendStream(t.Context(), "eth0", lab.Stream{Run: run, Count: 300, Rate: 3000, Sizes: []int{1514}, Dst: stations[1], Src: stations[0]})
 				must(t, err)
-				return sink.Wait(t.Context(), 300, 300*time.Millisecond)
+				return sink.Wait(t.Context(), 300, quiet)
 			}
-			if r := full(); r.Received != 0 {
+			if r := full(300 * time.Millisecond); r.Received != 0 {
 				t.Errorf("full frames passed: %v", r)
 			}
 			lossless(t, "small packets after large ones were lost", w.sites[0], siteAddr[1], lab.PingConfig{Count: 20, Size: 1000})
@@ -199,7 +203,7 @@ func TestBlackHole(t *testing.T) {
 			_, err := w.hosts[0].Command("ip", "route", "change", "192.0.2.0/24", "dev", "core0", "mtu", "1300")
 			must(t, err)
 			until(t, "the path MTU is the route's", func() (bool, string) { return tunnelOf(t, w.boxes[0], "x").PathMTU == 1300, "" })
-			if r := full(); r.Received != 300 || r.Torn+r.Duplicates+r.Reordered != 0 {
+			if r := full(soon); r.Received != 300 || r.Torn+r.Duplicates+r.Reordered != 0 {
 				t.Errorf("of 300 full frames: %v", r)
 			}
 			for i := range w.boxes {

@@ -223,7 +223,7 @@ func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 // holds waits for a captured frame.
 func holds(c *lab.Capture, is func([]byte) bool) bool {
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		for _, f := range c.Frames() {
 			if is(f.Frame) {
 				return true
@@ -252,13 +252,18 @@ func TestPPPoEReload(t *testing.T) {
 	must(t, err)
 	defer core.Close()
 	mark := byte(0)
-	// goes sends a client's frame and tells whether it left for its session, or came to the kernel.
-	goes := func(id uint16, from net.HardwareAddr, psid byte) string {
+	// goes sends a client's frame and tells whether it left for its session, or came to the kernel. Where it
+	// ought to come is waited for.
+	goes := func(id uint16, from net.HardwareAddr, psid byte, want string) string {
 		t.Helper()
+		patience := soon
+		if want == "nowhere" {
+			patience = time.Second
+		}
 		mark++
 		ppp := pppFrame(20, mark)
 		must(t, w.sites[0].SendFrames("eth0", pppoeFrame(concentrator, from, nil, 0x8864, 0, id, ppp)))
-		for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 			for _, f := range core.Frames() {
 				if bytes.HasSuffix(f.Frame, join([]byte{0, 2, 0, 22, 0, psid, 0xff, 3}, ppp)) {
 					return "core"
@@ -290,7 +295,7 @@ func TestPPPoEReload(t *testing.T) {
 		if step.want[0] == "2" {
 			step.want[0], psid = "core", 2
 		}
-		if got := [3]string{goes(1, client, psid), goes(1, other, 3), goes(2, client, 2)}; got != step.want {
+		if got := [3]string{goes(1, client, psid, step.want[0]), goes(1, other, 3, step.want[1]), goes(2, client, 2, step.want[2])}; got != step.want {
 			t.Errorf("%s: %v, want %v", step.name, got, step.want)
 		}
 	}
@@ -302,6 +307,7 @@ func TestPPPoEReload(t *testing.T) {
 	down := packet{src: core4[1], dst: core4[0], srcPort: 1701, dstPort: 1701, flags: 0x4002, sid: 11<<16 | 3, inner: join([]byte{0xff, 3}, pppFrame(50, 0xee))}
 	nobodys := down
 	nobodys.sid++
+	nobodys.passes = true
 	w.inject(t, nobodys)
 	w.inject(t, down)
 	if want := pppoeFrame(other, concentrator, nil, 0x8864, 0, 1, down.inner[2:]); !holds(seen, func(b []byte) bool { return bytes.Equal(b, want) }) {

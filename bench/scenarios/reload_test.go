@@ -18,7 +18,7 @@ import (
 const (
 	reloads        = 100
 	reloadSessions = 1000
-	reloadRate     = 2000 // frames a second and session
+	reloadRate     = 1000 // frames a second and session
 )
 
 // A hundred reloads that add, change and remove other sessions, and a port, while frames of three
@@ -85,7 +85,7 @@ func TestReloadsLoseNothing(t *testing.T) {
 	stop()
 	streams.Wait()
 	for i, n := range watched {
-		report := sinks[i].Wait(t.Context(), sent[i], time.Second)
+		report := sinks[i].Wait(t.Context(), sent[i], soon)
 		if lost := report.Lost(sent[i]); lost != 0 {
 			t.Errorf("session %d: %d of %d frames lost: %v", n, lost, sent[i], report)
 		}

@@ -62,11 +62,11 @@ func TestHundredThousandSessions(t *testing.T) {
 	t.Logf("%d sessions, %d MiB of TOML: ready after %v, frames of the first, a middle and the last session there after %v",
 		manySessions, len(config)>>20, ready.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 
-	perSession := (settledKiB(t, w.boxes[0]) - base) * 1024 / manySessions
-	t.Logf("%d bytes resident a session", perSession)
-	if perSession > mostPerSession {
-		t.Errorf("%d bytes resident a session, want at most %d", perSession, mostPerSession)
-	}
+	until(t, fmt.Sprintf("at most %d bytes resident a session", mostPerSession), func() (bool, string) {
+		perSession := (residentKiB(t, w.boxes[0]) - base) * 1024 / manySessions
+		return perSession <= mostPerSession, fmt.Sprint(perSession)
+	})
+	t.Logf("%d bytes resident a session", (settledKiB(t, w.boxes[0])-base)*1024/manySessions)
 
 	// Listing all of them costs no memory that stays.
 	sessions, err := api.NewClient(w.boxes[0].Control).Sessions(t.Context(), api.SessionQuery{})
@@ -85,7 +85,7 @@ func forwards(t *testing.T, w *world, n int) {
 	must(t, err)
 	defer sink.Close()
 	stream := lab.Stream{Run: uint64(n), Dst: stations[1], Src: stations[0], Count: 1, Sizes: []int{60}, Tags: []lab.Tag{{TPID: 0x88a8, TCI: uint16(outer)}, {TPID: 0x8100, TCI: uint16(inner)}}}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * soon); time.Now().Before(deadline); {
 		_, err := w.sites[0].SendStream(t.Context(), "eth0", stream)
 		must(t, err)
 		if sink.Wait(t.Context(), 1, 100*time.Millisecond).Received > 0 {

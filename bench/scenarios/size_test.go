@@ -44,14 +44,14 @@ func TestOversize(t *testing.T) {
 				before := sessionOf(t, boxes[from], x.session())
 				must(t, w.sites[from].SendFrames("eth0", sized(largest+1), sized(1514), sized(largest)))
 				received(capture, 1)
-				time.Sleep(20 * time.Millisecond)
+				until(t, "two are dropped and one is sent", func() (bool, string) {
+					d, after := portOf(t, boxes[from], "ac0").Drops["oversize"], sessionOf(t, boxes[from], x.session())
+					return d == 2 && after.TxErrors-before.TxErrors == 2 && after.TxPackets-before.TxPackets == 1,
+						fmt.Sprintf("from site %d: %d oversize, tx_errors %d, tx_packets %d", from, d, after.TxErrors-before.TxErrors, after.TxPackets-before.TxPackets)
+				})
 				got := received(capture, 1)
 				if len(got) != 1 || len(got[0]) != largest {
 					t.Errorf("from site %d: %d frames passed, want one of %d bytes", from, len(got), largest)
-				}
-				after := sessionOf(t, boxes[from], x.session())
-				if d := portOf(t, boxes[from], "ac0").Drops["oversize"]; d != 2 || after.TxErrors-before.TxErrors != 2 || after.TxPackets-before.TxPackets != 1 {
-					t.Errorf("from site %d: %d oversize, tx_errors %d, tx_packets %d", from, d, after.TxErrors-before.TxErrors, after.TxPackets-before.TxPackets)
 				}
 			}
 		})
@@ -97,9 +97,10 @@ func smallCore(t *testing.T, x *wire, outer bool) {
 			Sizes: []int{60, 1514, 1513}, Dst: stations[1-from], Src: stations[from]})
 		must(t, err)
 		core := func() api.Port { return portOf(t, boxes[1-from], "core0") }
-		if r := sink.Wait(t.Context(), count, time.Second); r.Received != count || r.Torn+r.Duplicates+r.Reordered != 0 {
+		if r := sink.Wait(t.Context(), count, soon); r.Received != count || r.Torn+r.Duplicates+r.Reordered != 0 {
 			t.Errorf("from site %d: sent %d, %v; the far core port %+v", from, count, r, core())
 		}
+		balanced(t, boxes[1-from])
 		p := core()
 		if p.ToKernel["fragment"] != 0 || len(p.Drops) != 0 || p.Received != p.Sent || p.Reassembled < count*2/3-2 == outer {
 			t.Errorf("from site %d: the far core port %+v", from, p)
@@ -151,10 +152,11 @@ func TestAnswerTooBig(t *testing.T) {
 		if err == nil && r.Received != 0 {
 			t.Errorf("ping %v of 1500 bytes: %+v", addr, r)
 		}
-		out, err := w.sites[0].Command("ip", "route", "get", addr.String())
-		if must(t, err); !strings.Contains(string(out), fmt.Sprintf("mtu %d", fits)) {
-			t.Errorf("the customer's path MTU to %v is not %d: %s", addr, fits, out)
-		}
+		until(t, fmt.Sprintf("the customer's path MTU to %v is %d", addr, fits), func() (bool, string) {
+			out, err := w.sites[0].Command("ip", "route", "get", addr.String())
+			must(t, err)
+			return strings.Contains(out, fmt.Sprintf("mtu %d", fits)), out
+		})
 		lossless(t, "packets that fit", w.sites[0], addr, lab.PingConfig{Count: 3, Size: fits - headers, DontFragment: true})
 	}
 	r, err := lab.Transfer(t.Context(), w.sites[1], w.sites[0], ip[0], lab.TransferConfig{Bytes: 1 << 20})

@@ -94,6 +94,7 @@ pw_vlan = "none"
 				t.Fatalf("of 3 right packets %d were delivered, drops %v, counters %+v", delivered, drops, gained)
 			}
 			c.change(&right)
+			right.passes = !c.taken
 			delivered, drops, gained, _ = w.verdict(t, c.wire, right, 3)
 			want := map[string]uint64{}
 			if c.taken {

@@ -59,6 +59,10 @@ func TestSublayerBits(t *testing.T) {
 		t.Errorf("%d VCCV messages handed over and %d lost, want 4 and 0", w.OAM, w.OAMLost)
 	}
 	const told = "VCCV message of a channel that nothing here answers"
+	until(t, "the log tells", func() (bool, string) {
+		out := box.Process().Output()
+		return strings.Contains(out, told), out
+	})
 	if out := box.Process().Output(); strings.Count(out, told) != 1 || !strings.Contains(out, "session=x/s channel=0") {
 		t.Errorf("xwire is to tell once of a %s:\n%s", told, out)
 	}

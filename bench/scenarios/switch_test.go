@@ -84,7 +84,7 @@ func TestSwitching(t *testing.T) {
 
 // arrives waits for a packet with an EtherType and a last part of its own.
 func arrives(c *lab.Capture, from int, typ uint16, at int, want []byte) bool {
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		for _, f := range c.Frames()[from:] {
 			if b := f.Frame; len(b) > at && binary.BigEndian.Uint16(b[12:]) == typ && bytes.Equal(b[at:], want) {
 				return true

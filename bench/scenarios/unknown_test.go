@@ -29,7 +29,7 @@ func TestUnknownToKernel(t *testing.T) {
 
 			ours := x.to(bare())
 			theirs, control := ours, ours
-			theirs.sid = 0x01020304
+			theirs.sid, theirs.passes, control.passes = 0x01020304, true, true
 			if control.sid = 0; c.udp {
 				control.flags, control.sid = 0xc803, 4711 // a tunnel of theirs
 			}
@@ -40,7 +40,7 @@ func TestUnknownToKernel(t *testing.T) {
 				t.Errorf("the kernel's: %d delivered, dropped %v, counted %d", n, drops, gained.RxPackets)
 			}
 			w.inject(t, control)
-			got := heard(3)
+			got := heard(3, soon)
 			if len(got) != 3 || len(got) == 3 && (!sameIDs(got[0], &theirs) || !sameIDs(got[1], &theirs) || !sameIDs(got[2], &control)) {
 				t.Errorf("the kernel's users heard % x, want two of session %08x and a control message", got, theirs.sid)
 			}
@@ -62,7 +62,7 @@ func TestUnknownDropped(t *testing.T) {
 	if _, drops, _, _ := w.verdict(t, x, theirs, 2); drops["unknown_session"] != 2 {
 		t.Errorf("dropped %v, want 2 of unknown_session", drops)
 	}
-	if got := heard(1); len(got) != 0 {
+	if got := heard(1, time.Second); len(got) != 0 {
 		t.Errorf("the kernel's user heard % x", got)
 	}
 }
@@ -94,14 +94,14 @@ func TestUnknownChanges(t *testing.T) {
 		}
 	}
 	must(t, <-sent)
-	if r := sink.Wait(t.Context(), frames, time.Second); r.Received != frames || r.Duplicates+r.Torn+r.Reordered != 0 {
+	if r := sink.Wait(t.Context(), frames, soon); r.Received != frames || r.Duplicates+r.Torn+r.Reordered != 0 {
 		t.Errorf("sent %d, %v; left to the kernel %v", frames, r, portOf(t, box, "core0").ToKernel)
 	}
 }
 
 // listen opens a socket at box 0's end of a wire, as the kernel's L2TP or a daemon would. The function
-// gives what came: as many messages as asked for, or what there was in a second.
-func (w *world) listen(t *testing.T, x *wire) func(most int) [][]byte {
+// gives what came: as many messages as asked for, or what there was until none came for as long as said.
+func (w *world) listen(t *testing.T, x *wire) func(most int, quiet time.Duration) [][]byte {
 	t.Helper()
 	var conn net.PacketConn
 	must(t, w.hosts[0].Run(func() (err error) {
@@ -118,10 +118,10 @@ func (w *world) listen(t *testing.T, x *wire) func(most int) [][]byte {
 		return err
 	}))
 	t.Cleanup(func() { conn.Close() })
-	return func(most int) (got [][]byte) {
+	return func(most int, quiet time.Duration) (got [][]byte) {
 		b := make([]byte, 2048)
 		for len(got) < most {
-			must(t, conn.SetReadDeadline(time.Now().Add(time.Second)))
+			must(t, conn.SetReadDeadline(time.Now().Add(quiet)))
 			n, from, err := conn.ReadFrom(b)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				return got

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -86,10 +87,11 @@ func TestVLANs(t *testing.T) {
 				far := boxes[1-p.from]
 				before, beforeSession := portOf(t, far, "core0").Drops[c.drop], sessionOf(t, far, wires[n].session())
 				w.refuse(t, p.from, vids(p.in...))
-				after := sessionOf(t, far, wires[n].session())
-				if d := portOf(t, far, "core0").Drops[c.drop] - before; d != 20 || after.RxErrors-beforeSession.RxErrors != 20 {
-					t.Errorf("20 frames from site %d: %d dropped as %s, rx_errors %d to %d", p.from, d, c.drop, beforeSession.RxErrors, after.RxErrors)
-				}
+				until(t, "20 frames are dropped", func() (bool, string) {
+					d, after := portOf(t, far, "core0").Drops[c.drop]-before, sessionOf(t, far, wires[n].session())
+					return d == 20 && after.RxErrors-beforeSession.RxErrors == 20,
+						fmt.Sprintf("from site %d: %d dropped as %s, rx_errors %d to %d", p.from, d, c.drop, beforeSession.RxErrors, after.RxErrors)
+				})
 			}
 		})
 	}
@@ -124,7 +126,7 @@ func tagged(from int, tags ...lab.Tag) []byte {
 
 // received waits for a frame of ours on a capture and returns all of them.
 func received(c *lab.Capture, count int) (frames [][]byte) {
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		frames = frames[:0]
 		for _, f := range c.Frames() {
 			if bytes.Contains(f.Frame, []byte{0x88, 0xb6, 0xa5, 0xa5}) {
@@ -191,7 +193,7 @@ func TestOthersVLANs(t *testing.T) {
 	capture, err := w.hosts[0].Capture("ac0")
 	must(t, err)
 	defer capture.Close()
-	if r, err := w.sites[0].Ping(t.Context(), netip.MustParseAddr("10.0.0.254"), lab.PingConfig{Count: 5}); err != nil || r.Lost() != 0 {
+	if r, err := w.sites[0].Ping(t.Context(), netip.MustParseAddr("10.0.0.254"), lab.PingConfig{Count: 5, Timeout: soon}); err != nil || r.Lost() != 0 {
 		t.Errorf("ping the box: %+v, %v", r, err)
 	}
 	w.carry(t, 0, vids(100), "100")

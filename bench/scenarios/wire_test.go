@@ -127,7 +127,7 @@ func (w *world) try(t *testing.T, from int, tags []lab.Tag, count uint64, quiet 
 func (w *world) carry(t *testing.T, from int, tags []lab.Tag, wantTags string) {
 	t.Helper()
 	const count = 40
-	r := w.try(t, from, tags, count, 2*time.Second)
+	r := w.try(t, from, tags, count, soon)
 	if r.Received != count || r.Duplicates+r.Torn+r.Reordered+r.Dropped != 0 || r.Tags[wantTags] != count {
 		t.Errorf("from site %d with tags %v: sent %d, %v, tags %v, want all %s", from, tags, count, r, r.Tags, wantTags)
 	}
