@@ -45,7 +45,7 @@ func (f *Fabric) add(p *Port, cfg PortConfig, open func() error) error {
 	if len(cfg.Queues) > len(f.slots) {
 		return wrap(fmt.Errorf("no more than %d queues in all", maxQueues))
 	}
-	if err := open(); err != nil {
+	if err := f.aside(open); err != nil {
 		return wrap(err)
 	}
 	for _, q := range p.queues {
