@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +14,6 @@ import (
 	"xwire/appliance/api"
 	"xwire/bench/lab"
 )
-
-// programLimit ends the test program with every stack when a scenario hangs. Most of it is for
-// TestVLANDevices to wait until other packages are done with their virtual machines.
-const programLimit = 9 * time.Minute
 
 // program is the one under test, built by TestMain.
 var program string
@@ -28,10 +23,6 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	time.AfterFunc(programLimit, func() {
-		debug.SetTraceback("all")
-		panic(fmt.Sprintf("the scenarios take longer than %v", programLimit))
-	})
 	var dir string
 	var err error
 	if os.Getenv(lab.BinaryEnv) == "" { // in a virtual machine the host has built it

@@ -21,7 +21,7 @@ import (
 )
 
 // programLimit ends the test program with every stack when something hangs.
-const programLimit = 5 * time.Minute
+const programLimit = 20 * time.Minute
 
 func TestMain(m *testing.M) {
 	time.AfterFunc(programLimit, func() {
