@@ -23,7 +23,7 @@ type Bench struct {
 }
 
 const (
-	warmUp = 80 * time.Millisecond
+	warmUp = 50 * time.Millisecond // once the generator sends
 	// settle is what frames may take to arrive after the generator has ended.
 	settle = 100 * time.Millisecond
 )
@@ -33,27 +33,20 @@ func (b *Bench) Overload(ctx context.Context) (float64, error) {
 	if err := errors.Join(b.Sink.Want(b.Arrive...), b.Sink.ReadStamps(0)); err != nil {
 		return 0, err
 	}
-	l := b.Load
-	l.Limit = warmUp + b.Duration + time.Second
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- b.Generator.Run(ctx, l) }()
+	flood, err := b.Generator.Begin(ctx, b.Load)
+	if err != nil {
+		return 0, err
+	}
 	var read [2]traffic.Arrived
 	for i, wait := range []time.Duration{warmUp, b.Duration} {
-		select {
-		case <-ctx.Done():
-			return 0, errors.Join(ctx.Err(), <-done)
-		case <-time.After(wait):
+		if err = flood.Wait(ctx, wait); err == nil {
+			read[i], err = b.Sink.Arrived()
 		}
-		var err error
-		if read[i], err = b.Sink.Arrived(); err != nil {
-			stop()
-			return 0, errors.Join(err, <-done)
+		if err != nil {
+			return 0, errors.Join(err, flood.End())
 		}
 	}
-	stop()
-	if err := <-done; err != nil {
+	if err := flood.End(); err != nil {
 		return 0, err
 	}
 	time.Sleep(settle)

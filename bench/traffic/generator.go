@@ -67,10 +67,15 @@ type Load struct {
 // 30 ms to begin.
 func (g *Generator) Run(ctx context.Context, l Load) error {
 	if err := g.set(l); err != nil {
-		return fmt.Errorf("set the generator: %w", err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.Limit)
 	defer cancel()
+	return g.send(ctx, l)
+}
+
+// send generates what was set.
+func (g *Generator) send(ctx context.Context, l Load) error {
 	for {
 		ended, err := g.once(ctx, l)
 		if err != nil {
@@ -169,10 +174,10 @@ func (r *run) end() error {
 
 func (g *Generator) set(l Load) error {
 	if l.StampAt < 0 || l.StampAt > maxStampAt {
-		return fmt.Errorf("stamp at byte %d: not before %d", l.StampAt, maxStampAt)
+		return fmt.Errorf("set the generator: stamp at byte %d: not before %d", l.StampAt, maxStampAt)
 	}
 	if len(l.Frames) == 0 || len(l.Frames) > maxMix {
-		return fmt.Errorf("%d frames: not from 1 to %d", len(l.Frames), maxMix)
+		return fmt.Errorf("set the generator: %d frames: not from 1 to %d", len(l.Frames), maxMix)
 	}
 	var lengths [maxMix]uint32
 	var heads [maxMix][headBytes / 8]uint64
@@ -193,10 +198,14 @@ func (g *Generator) set(l Load) error {
 		interval = uint64(1e9 / l.Rate * (1 << fraction))
 	}
 	o := &g.objects
-	return errors.Join(o.Interval.Set(interval), o.Patience.Set(uint64(patience)<<fraction), o.StampAt.Set(uint32(l.StampAt)),
+	err := errors.Join(o.Interval.Set(interval), o.Patience.Set(uint64(patience)<<fraction), o.StampAt.Set(uint32(l.StampAt)),
 		o.Began.Set(uint64(0)), o.Due.Set(uint64(0)), o.Late.Set(uint64(0)),
 		o.OutIfindex.Set(uint32(l.Ifindex)), o.Mix.Set(mix), o.MixLen.Set(lengths), o.MixHead.Set(heads),
 		o.NextSize.Set(uint32(0)), o.Generated.Set(uint64(0)))
+	if err != nil {
+		return fmt.Errorf("set the generator: %w", err)
+	}
+	return nil
 }
 
 // Generated is the frames of the running or last run that were given to the interface.

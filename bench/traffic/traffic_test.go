@@ -2,6 +2,8 @@ package traffic
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"math/bits"
 	"net/netip"
 	"os"
@@ -138,5 +140,41 @@ func TestSteps(t *testing.T) {
 	h := after.Histogram(before)
 	if h.TotalCount() != 4 || h.ValueAtQuantile(50) != 10 || h.Max() < 98 || h.Max() > 103 {
 		t.Errorf("%d values, median %d, max %d", h.TotalCount(), h.ValueAtQuantile(50), h.Max())
+	}
+}
+
+// A flood (here of an interface that is not there: nothing leaves) has begun when it has frames, and does not begin on a CPU that is not there.
+func TestFlood(t *testing.T) {
+	load := Load{Ifindex: 1 << 30, Frames: [][]byte{TestFrame(l2tp.MAC{2}, l2tp.MAC{4}, 64)}, Rate: 1000}
+	g, err := NewGenerator(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	for range 2 { // the second does not take the first one's frames for its own
+		f, err := g.Begin(t.Context(), load)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := g.Generated()
+		if err := errors.Join(err, f.Wait(t.Context(), time.Millisecond), f.End()); err != nil || n == 0 {
+			t.Errorf("%d frames: %v", n, err)
+		}
+		if f.Wait(t.Context(), time.Hour) == nil {
+			t.Error("a flood that has ended can be waited for")
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if f, err := g.Begin(ctx, load); err == nil {
+		t.Error("it begins after its context's end", f.End())
+	}
+	nowhere, err := NewGenerator(4095, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nowhere.Close()
+	if f, err := nowhere.Begin(t.Context(), load); err == nil || !strings.Contains(err.Error(), "CPU 4095") {
+		t.Error("it begins on CPU 4095", err, f)
 	}
 }

@@ -35,12 +35,10 @@ var Sizes = []traffic.Mix{{64}, {128}, {256}, {512}, {1024}, {1280}, {1518}, tra
 func DefaultCPUs() (generator, worker int) { return 0, runtime.NumCPU() - 1 }
 
 const (
-	warmUp = 40 * time.Millisecond
+	warmUp = 20 * time.Millisecond // once the generator sends
 	// oneTurn is the shortest turn of a case.
 	oneTurn = 50 * time.Millisecond
-	// generatorLimit is how long a generator goes on that nobody ends.
-	generatorLimit = time.Minute
-	settle         = 10 * time.Millisecond
+	settle  = 10 * time.Millisecond
 	// quiet is how much of a CPU others may take during a window, in percent.
 	quiet = 3.0
 	// startLimit is what a program of somebody else's may take until it forwards, on a machine with other
@@ -104,7 +102,7 @@ func (c Config) Estimate() time.Duration {
 			cases++
 		}
 	}
-	each := c.Window + time.Duration(c.turns())*(warmUp+80*time.Millisecond)
+	each := c.Window + time.Duration(c.turns())*(warmUp+100*time.Millisecond)
 	d := 15*time.Second + time.Duration(c.Rounds*len(c.Sizes)*cases)*each
 	if c.BackToBack {
 		d += time.Duration(min(c.Rounds, burstRounds)*len(c.Sizes)*3) * 700 * time.Millisecond

@@ -169,62 +169,61 @@ func (r *rig) measure(ctx context.Context, s *series) error {
 	return err
 }
 
+// reading is the counters at one time of a flood.
+type reading struct {
+	arrived   traffic.Arrived
+	generated uint64
+	attention figure.Attention
+}
+
+// read reads them, later.
+func (r *rig) read(ctx context.Context, flood *traffic.Flood, later time.Duration, pids []int) (now reading, err error) {
+	if err := flood.Wait(ctx, later); err != nil {
+		return now, err
+	}
+	if now.arrived, err = r.sink.Arrived(); err == nil {
+		now.generated, err = r.generator.Generated()
+	}
+	now.attention = figure.ReadAttention(pids...)
+	return now, err
+}
+
 // window counts what arrives in a window under overload.
 func (r *rig) window(ctx context.Context, s *series) (w window, err error) {
 	l, arrive := s.standing.load(s.mix)
 	if err := r.sink.Want(distinct(arrive)...); err != nil {
 		return w, err
 	}
-	// It ends when it is told to. The limit is for one that nobody tells any more, and far off: on a slow
-	// machine the readings take their time.
-	l.Limit = warmUp + r.config.turn() + generatorLimit
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan struct{})
-	var generating error // once ended
-	go func() {
-		generating = r.generator.Run(ctx, l)
-		close(ended)
-	}()
-	pids := append(s.standing.running.pids(), os.Getpid())
-	read := func(wait time.Duration) (a traffic.Arrived, g uint64, attention figure.Attention, err error) {
-		select {
-		case <-ctx.Done():
-			return a, 0, attention, ctx.Err()
-		case <-ended:
-			return a, 0, attention, errors.New("the generator ended early")
-		case <-time.After(wait):
-		}
-		if a, err = r.sink.Arrived(); err == nil {
-			g, err = r.generator.Generated()
-		}
-		return a, g, figure.ReadAttention(pids...), err
-	}
-	before, generatedBefore, attentionBefore, err := read(warmUp)
-	var after traffic.Arrived
-	var generatedAfter uint64
-	var attentionAfter figure.Attention
-	if err == nil {
-		after, generatedAfter, attentionAfter, err = read(r.config.turn())
-	}
-	stop()
-	<-ended
-	if err := errors.Join(err, generating); err != nil {
+	flood, err := r.generator.Begin(ctx, l)
+	if err != nil {
 		return w, err
 	}
-	time.Sleep(settle)                                                                               // for what is still in the rings
-	if wrong, right := after.Other-before.Other, after.Frames-before.Frames; wrong > right/1000+16 { // the stack says a word by itself now and then
-		return w, fmt.Errorf("%d frames of a wrong size arrived beside %d", wrong, right)
+	pids := append(s.standing.running.pids(), os.Getpid())
+	var after reading
+	before, err := r.read(ctx, flood, warmUp, pids)
+	if err == nil {
+		after, err = r.read(ctx, flood, r.config.turn(), pids)
 	}
-	micros := float64(after.At.Sub(before.At)) / 1e3
+	if err := errors.Join(err, flood.End()); err != nil {
+		return w, err
+	}
+	time.Sleep(settle) // for what is still in the rings
+	arrived, wrong := after.arrived.Frames-before.arrived.Frames, after.arrived.Other-before.arrived.Other
+	if wrong > arrived/1000+16 { // the stack says a word by itself now and then
+		return w, fmt.Errorf("%d frames of a wrong size arrived beside %d", wrong, arrived)
+	}
+	micros := float64(after.arrived.At.Sub(before.arrived.At)) / 1e3
 	// The thread that forwards: the generator's own, whose softirq it is, or the busiest of the others.
-	busy := attentionAfter.Busiest(attentionBefore, r.generator.Thread())
+	busy := after.attention.Busiest(before.attention, r.generator.Thread())
 	if s.standing.cpus == 1 {
-		busy = attentionAfter.Busiest(attentionBefore)
+		busy = after.attention.Busiest(before.attention)
+	}
+	disturbed := after.attention.DisturbedPercent(before.attention)
+	if after.generated == before.generated {
+		disturbed = max(disturbed, 100) // the generator did not have its CPU at all
 	}
 	return window{
-		frames: float64(after.Frames - before.Frames), generated: float64(generatedAfter - generatedBefore),
-		micros: micros, busy: float64(busy) / 1e3,
-		disturbed: attentionAfter.DisturbedPercent(attentionBefore) / 100 * micros,
+		frames: float64(arrived), generated: float64(after.generated - before.generated),
+		micros: micros, busy: float64(busy) / 1e3, disturbed: disturbed / 100 * micros,
 	}, nil
 }
