@@ -99,7 +99,7 @@ func findXl2tpd(t *testing.T) string {
 		return path
 	}
 	dir := t.TempDir()
-	get := exec.Command("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "xl2tpd")
+	get := exec.Command("apt-get", "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3", "download", "xl2tpd")
 	get.Dir = dir
 	if out, err := get.CombinedOutput(); err != nil {
 		t.Fatalf("xl2tpd is needed, and apt-get download xl2tpd does not bring it: %v: %s", err, out)
