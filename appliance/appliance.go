@@ -200,7 +200,7 @@ func (a *Appliance) build(ctx context.Context, start func(string, func(context.C
 	if a.host, err = host.Open(a.dir); err != nil {
 		return err
 	}
-	if a.steering, err = steer.Load(steer.LoadConfig{Sessions: sharedSessions(cfg)}); err != nil {
+	if a.steering, err = steer.Load(steer.LoadConfig{Sessions: steeredSessions(cfg)}); err != nil {
 		return err
 	}
 	if a.hops, err = nexthop.New(nexthop.Config{OnChange: a.hopsChanged, OnVLANs: a.vlansChanged, Log: a.log}); err != nil {

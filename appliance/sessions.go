@@ -179,11 +179,15 @@ func steerSession(c *config.Tunnel, sid uint32) steer.Session {
 	return s
 }
 
-// sharedSessions is how many sessions the steering program has to know.
-func sharedSessions(cfg *config.Config) (n int) {
+// steeredSessions is how many sessions the steering program has to know, and peers of the other tunnels.
+func steeredSessions(cfg *config.Config) (n int) {
 	for i := range cfg.Tunnels {
-		if t := &cfg.Tunnels[i]; t.Enabled && t.Unknown == config.UnknownKernel {
+		switch t := &cfg.Tunnels[i]; {
+		case !t.Enabled:
+		case t.Unknown == config.UnknownKernel:
 			n += len(t.Sessions)
+		default:
+			n++
 		}
 	}
 	return n

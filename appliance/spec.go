@@ -15,7 +15,7 @@ import (
 
 // steerLocal is where a tunnel ends, as the steering program knows it.
 func steerLocal(c *config.Tunnel) steer.Local {
-	l := steer.Local{Addr: c.Local.Addr(), Encap: uint8(c.Encap), Shared: c.Unknown == config.UnknownKernel}
+	l := steer.Local{Addr: c.Local.Addr(), Encap: uint8(c.Encap), Shared: c.Unknown == config.UnknownKernel, Peer: c.Peer.Addr()}
 	if c.Encap == l2tp.EncapUDP {
 		l.Port = c.Local.Port()
 	}

@@ -66,7 +66,7 @@ var drops = [NumDrops]struct{ name, help string }{
 	DropIPOptions:        {"ip_options", "The outer packet has IPv4 options or IPv6 extension headers."},
 	DropIPLength:         {"ip_length", "The outer packet is cut off, or its length field is wrong."},
 	DropIPChecksum:       {"ip_checksum", "The outer IPv4 header's checksum is wrong."},
-	DropIPFragment:       {"ip_fragment", "An outer IP fragment whose first one did not come before it."},
+	DropIPFragment:       {"ip_fragment", "An outer IP fragment that came before the first one of its packet, which did not come in time, or for which there was no room."},
 	DropReassembly:       {"reassembly", "An outer fragment that overlaps others, is of a packet too large for max_frame, or gave way to newer ones."},
 	DropReassemblyLate:   {"reassembly_timeout", "The first outer fragment of a packet whose rest did not come within a second."},
 	DropNotL2TP:          {"not_l2tp", "The outer packet is neither UDP nor IP protocol 115."},

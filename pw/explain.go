@@ -110,8 +110,8 @@ func (e *explainer) nobody(b []byte) {
 	var l lookup
 	if why := parseOuter(b, &l); why != dropNone {
 		if why == DropIPFragment {
-			if g, _, ok := e.t.workers[0].fragmentOf(b, &l); ok && g.at == 0 {
-				e.say("outer", "the first fragment of a packet, which waits for the others")
+			if g, _, ok := e.t.workers[0].fragmentOf(b, &l); ok {
+				e.say("outer", "a %s fragment of a packet, which waits for the others", map[bool]string{true: "first", false: "later"}[g.at == 0])
 				return
 			}
 		}

@@ -33,11 +33,16 @@ func (f *Forwarder) Keep(mem []byte, in []Frame, workers int, to []uint8) {
 // kept tells whether a frame is of a session with ordered state, or will be of one with which its
 // session is joined.
 func (f *Forwarder) kept(b []byte, in uint16) bool {
-	t := f.table
 	record, _ := f.find(b, in)
 	if record == 0 {
 		return f.keptFragment(b, in)
 	}
+	return f.ordered(record)
+}
+
+// ordered is kept for a session's record; of 0 it is false.
+func (f *Forwarder) ordered(record uint32) bool {
+	t := f.table
 	d := f.sessions.at(record)
 	if (d.encapOp|d.decapOp)&opExtra == 0 {
 		return false
@@ -68,10 +73,19 @@ func (f *Forwarder) find(b []byte, in uint16) (record uint32, way Way) {
 	if state&portCore == 0 {
 		return 0, WayNone
 	}
-	l = &f.toDecap[0]
+	if record = f.findDecap(b); record == 0 {
+		return 0, WayNone
+	}
+	return record, WayDecap
+}
+
+// findDecap is find for a packet that is no attachment's.
+func (f *Forwarder) findDecap(b []byte) uint32 {
+	t := f.table
+	l := &f.toDecap[0]
 	if !quickOuter6(b, l, &t.seeds) {
 		if parseOuter(b, l) != dropNone {
-			return 0, WayNone
+			return 0
 		}
 		fl := flowOf(b, l)
 		l.ports = fl.ports
@@ -79,8 +93,5 @@ func (f *Forwarder) find(b []byte, in uint16) (record uint32, way Way) {
 	}
 	x := t.decap.Load()
 	l.record, _ = x.first(l.tag)
-	if record = f.resolve(b, l, x); record == 0 {
-		return 0, WayNone
-	}
-	return record, WayDecap
+	return f.resolve(b, l, x)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -166,6 +167,42 @@ func carryFragments(t *testing.T, near, far *rig, mtu int, frame []byte, togethe
 		t.Errorf("%d bytes: %d frames, drops %v", len(frame), len(got), dropsAt(far.table, 0))
 	case room && (len(got) != 1 || !bytes.Equal(got[0], frame) || int(merged-before) != len(out)-1):
 		t.Errorf("%d bytes: %d frames or others, %d merged; drops %v", len(frame), len(got), merged-before, dropsAt(far.table, 0))
+	}
+}
+
+// TestJumboFragmentsBackwards: so it is with those of which the first comes last.
+func TestJumboFragmentsBackwards(t *testing.T) {
+	for _, tun := range sizedTunnels {
+		for _, mtu := range []int{9000, 4000, 1500} {
+			t.Run(fmt.Sprintf("%v/%v/%d", tun.Local, tun.Encap, mtu), func(t *testing.T) {
+				near, far := reassembler(t, tun, mtu)
+				withSpans(near, far)
+				for _, n := range []int{8990, 9014} {
+					far.supplySpans()
+					frame := payload(n, uint64(n))
+					fragments := fragmentsOf(t, near, frame)
+					slices.Reverse(fragments)
+					var out []Frame
+					for i, b := range fragments {
+						out = append(out, far.give(i, 1, b)...)
+					}
+					if got := far.delivered(out); len(got) != 1 || !bytes.Equal(got[0], frame) {
+						t.Errorf("%d bytes in %d fragments: %d frames or others; drops %v", n, len(fragments), len(got), dropsAt(far.table, 0))
+					}
+					// The chunk of the last fragment comes back too, where it was too short for the packet.
+					if more := len(out) - len(fragments); more != 0 && more != 1 || far.table.Forwarder(0).Held() != 0 {
+						t.Errorf("%d frames came back for %d", len(out), len(fragments))
+					}
+				}
+			})
+		}
+	}
+	near, far := reassembler(t, ip4, 1500)
+	withSpans(near, far)
+	far.table.Forwarder(0).spareSpans = nil
+	fragments := fragmentsOf(t, near, payload(9014, 1))
+	if far.give(0, 1, fragments[len(fragments)-1]); far.table.Forwarder(0).Held() != 0 || dropsAt(far.table, 0)["reassembly"] != 1 {
+		t.Errorf("held %d without room, drops %v", far.table.Forwarder(0).Held(), dropsAt(far.table, 0))
 	}
 }
 

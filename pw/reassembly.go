@@ -51,7 +51,7 @@ type fragment struct {
 // span is a range of a packet's data.
 type span struct{ from, to uint32 }
 
-// partial is a packet of which fragments are missing. The room of the first one takes the data of all.
+// partial is a packet of which fragments are missing. The room of the one that came first takes the data of all.
 type partial struct {
 	key   packetKey
 	due   int64 // when it is given up
@@ -61,6 +61,7 @@ type partial struct {
 	total uint32 // bytes of data, once the last fragment is there; until then 0
 	have  uint32
 	next  uint8
+	early bool  // the first fragment is not there, nor what its headers say
 	ecn   uint8 // which values of it fragments have, as bits
 	n     uint8 // of spans
 	spans [maxSpans]span
@@ -75,9 +76,10 @@ type reassembly struct {
 	head     [256]byte // of a first fragment, made a packet of its own
 }
 
-// Reassemble has outer fragments put together where the first one lies, or in a span of SupplySpans: a packet
-// for which there is no room is dropped, and so is one whose first fragment does not come first. Without
-// Reassemble all fragments are dropped. It is called before the first Process.
+// Reassemble has outer fragments put together where the one that came first lies, or in a span of SupplySpans: a
+// packet for which there is no room is dropped. Fragments that come before the first of their packet wait for it
+// for a moment, while no others need their room. Without Reassemble all fragments are dropped. It is called
+// before the first Process.
 func (t *Table) Reassemble(l Layout) {
 	for _, f := range t.workers {
 		f.reassembly = &reassembly{}
@@ -163,35 +165,40 @@ func (f *Forwarder) reassemble(mem []byte, fr *Frame, l *lookup, now int64) bool
 			p = &set[i]
 		}
 	}
-	if g.at == 0 {
-		if p != nil && p.has(mem, b[g.body:g.body+g.n]) {
-			f.merged(fr) // a second copy
-			return false
-		}
+	if g.at == 0 && p != nil && p.has(mem, b[g.body:g.body+g.n]) {
+		f.merged(fr) // a second copy
+		return false
+	}
+	if g.at == 0 && (p == nil || !p.follows(&g)) {
 		if p == nil {
 			p = oldest(set)
 		}
 		if p.key.used { // one of another packet, though perhaps with the same identification
 			f.giveUp(p, DropReassembly)
 		}
-		f.begin(p, fr, &g, now)
+		f.begin(p, fr, g.begun(fr), now+reassemblyTime)
 		return false
 	}
 	if p == nil {
-		f.drop(fr, DropIPFragment)
+		f.wait(mem, vacant(set), fr, &g, now)
 		return false
 	}
-	if known, ok := p.add(&g); known {
+	known, ok := p.add(&g)
+	if known {
 		f.merged(fr) // a second copy
 		return false
-	} else if !ok || !f.widen(mem, &p.frame, p.body+g.at+g.n) {
+	}
+	if !ok || !f.widen(mem, &p.frame, p.body+g.at+g.n) {
 		f.drop(fr, DropReassembly)
 		f.giveUp(p, DropReassembly)
 		return false
 	}
 	copy(mem[p.frame.Addr+uint64(p.body+g.at):], b[g.body:g.body+g.n])
+	if g.at == 0 {
+		p.lead(mem, b, &g, now)
+	}
 	f.merged(fr)
-	if p.total == 0 || p.have != p.total {
+	if p.early || p.total == 0 || p.have != p.total {
 		return false
 	}
 	f.emit(*fr)
@@ -221,28 +228,38 @@ func oldest(set *[partialWays]partial) *partial {
 	return p
 }
 
-// begun is the packet of which fr is the first fragment.
+// begun is the packet of which the fragment fr is the first to come.
 func (g *fragment) begun(fr *Frame) partial {
-	return partial{
-		key: g.key, frame: *fr, l3: g.l3, body: g.body, next: g.next, ecn: 1 << g.ecn,
-		spans: [maxSpans]span{{0, g.n}}, n: 1, have: g.n,
+	p := partial{
+		key: g.key, frame: *fr, l3: g.l3, body: g.body, next: g.next, ecn: 1 << g.ecn, early: g.at != 0,
+		spans: [maxSpans]span{{g.at, g.at + g.n}}, n: 1, have: g.n,
 	}
+	if !g.more {
+		p.total = g.at + g.n
+	}
+	return p
 }
 
 // has tells whether the packet's data begin with those.
 func (p *partial) has(mem, data []byte) bool {
-	if p.spans[0].to < uint32(len(data)) { // the span that has the first fragment is the first
+	to := uint32(0)
+	for _, s := range p.spans[:p.n] {
+		if s.from == 0 {
+			to = s.to
+		}
+	}
+	if to < uint32(len(data)) {
 		return false
 	}
 	at := p.frame.Addr + uint64(p.body)
 	return bytes.Equal(mem[at:at+uint64(len(data))], data)
 }
 
-// begin holds a first fragment.
-func (f *Forwarder) begin(p *partial, fr *Frame, g *fragment, now int64) {
+// begin holds the fragment fr, with which a packet begins.
+func (f *Forwarder) begin(p *partial, fr *Frame, begun partial, due int64) {
 	r := f.reassembly
-	*p = g.begun(fr)
-	p.due = now + reassemblyTime
+	*p = begun
+	p.due = due
 	if r.held == 0 || p.due < r.due {
 		r.due = p.due
 	}
@@ -252,7 +269,7 @@ func (f *Forwarder) begin(p *partial, fr *Frame, g *fragment, now int64) {
 	f.unsettled = true
 }
 
-// add notes what a later fragment brings. known: that was there before. A fragment that overlaps
+// add notes what another fragment brings. known: that was there before. A fragment that overlaps
 // another or goes beyond the packet's end makes the packet a bad one (RFC 8200 section 4.5), and so do
 // some that met congestion among others that cannot tell (RFC 3168 section 5.3).
 func (p *partial) add(g *fragment) (known, ok bool) {
@@ -276,8 +293,12 @@ func (p *partial) add(g *fragment) (known, ok bool) {
 	}
 	p.have += g.n
 	for i := range p.spans[:p.n] {
-		if p.spans[i].to == s.from {
-			p.spans[i].to = s.to
+		switch o := &p.spans[i]; {
+		case o.to == s.from:
+			o.to = s.to
+			return false, true
+		case o.from == s.to:
+			o.from = s.from
 			return false, true
 		}
 	}
@@ -353,6 +374,8 @@ func (f *Forwarder) expireFragments(now int64) {
 			p := &r.partials[i][j]
 			switch {
 			case !p.key.used:
+			case p.due <= now && p.early:
+				f.giveUp(p, DropIPFragment)
 			case p.due <= now:
 				f.giveUp(p, DropReassemblyLate)
 			default:

@@ -62,12 +62,12 @@ func TestReassembly(t *testing.T) {
 				t.Run(fmt.Sprintf("%v/%v/%d/%d", tun.Local, tun.Encap, mtu, n), func(t *testing.T) {
 					near, far := reassembler(t, tun, mtu)
 					frame := payload(n, uint64(n))
-					for range 3 {
+					for round := range 3 {
 						fragments := fragmentsOf(t, near, frame)
 						if len(fragments) == 1 {
 							continue
 						}
-						rest := fragments[1:] // the first comes first, the others in any order
+						rest := fragments[round%2:] // in any order, some with the first one first
 						rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 						var out []Frame
 						for i, b := range fragments { // one at a time
@@ -147,20 +147,29 @@ func TestReassemblyRefuses(t *testing.T) {
 			drops  map[string]uint64
 			held   int
 			passes int
+			early  int // of those held
 		}{
-			{"later ones only", [][]byte{b, c}, map[string]uint64{"ip_fragment": 2}, 0, 0},
-			{"the first one last", [][]byte{b, c, a}, map[string]uint64{"ip_fragment": 2}, 1, 0},
-			{"one missing", [][]byte{a, c}, map[string]uint64{"merged": 1}, 1, 0},
-			{"one twice", [][]byte{a, b, b, c}, map[string]uint64{"merged": 3}, 0, 1},
-			{"the first one twice", [][]byte{a, a, b, c}, map[string]uint64{"merged": 3}, 0, 1},
-			{"the first one again, later", [][]byte{a, c, a, b}, map[string]uint64{"merged": 3}, 0, 1},
-			{"the identification again", [][]byte{a, b, edit(a, other), b, c}, map[string]uint64{"merged": 3, "reassembly": 1}, 0, 1},
-			{"another packet's", [][]byte{a, edit(b, id), c}, map[string]uint64{"merged": 1, "ip_fragment": 1}, 1, 0},
-			{"overlap", [][]byte{a, edit(b, offset(-1)), c}, map[string]uint64{"reassembly": 2, "ip_fragment": 1}, 0, 0},
-			{"beyond the end", [][]byte{a, c, edit(b, offset(100))}, map[string]uint64{"merged": 1, "reassembly": 2}, 0, 0},
-			{"larger than a chunk", [][]byte{a, edit(b, offset(150))}, map[string]uint64{"reassembly": 2}, 0, 0},
-			{"all met congestion", [][]byte{edit(a, ecn(2)), edit(b, ecn(3)), edit(c, ecn(2))}, map[string]uint64{"merged": 2}, 0, 1},
-			{"some met congestion, others cannot tell", [][]byte{a, edit(b, ecn(3)), c}, map[string]uint64{"reassembly": 2, "ip_fragment": 1}, 0, 0},
+			{"later ones only", [][]byte{b, c}, map[string]uint64{"merged": 1}, 1, 0, 1},
+			{"the first one last", [][]byte{b, c, a}, map[string]uint64{"merged": 2}, 0, 1, 0},
+			{"backwards", [][]byte{c, b, a}, map[string]uint64{"merged": 2}, 0, 1, 0},
+			{"the first one between", [][]byte{c, a, b}, map[string]uint64{"merged": 2}, 0, 1, 0},
+			{"the first one last, and others again", [][]byte{c, b, c, b, a}, map[string]uint64{"merged": 4}, 0, 1, 0},
+			{"the first one last, of another packet", [][]byte{b, c, edit(a, id)}, map[string]uint64{"merged": 1}, 2, 0, 1},
+			{"later ones that overlap, and the first", [][]byte{c, edit(c, offset(1)), a}, map[string]uint64{"reassembly": 2}, 1, 0, 0},
+			{"a later one that the first overlaps", [][]byte{edit(b, offset(-1)), a, b, c}, map[string]uint64{"reassembly": 1, "merged": 2}, 0, 1, 0},
+			{"later ones of which some met congestion", [][]byte{edit(b, ecn(3)), c, a}, map[string]uint64{"reassembly": 2}, 1, 0, 0},
+			{"the first one cannot tell of congestion", [][]byte{edit(b, ecn(3)), edit(c, ecn(2)), a}, map[string]uint64{"reassembly": 2, "merged": 1}, 0, 0, 0},
+			{"one missing", [][]byte{a, c}, map[string]uint64{"merged": 1}, 1, 0, 0},
+			{"one twice", [][]byte{a, b, b, c}, map[string]uint64{"merged": 3}, 0, 1, 0},
+			{"the first one twice", [][]byte{a, a, b, c}, map[string]uint64{"merged": 3}, 0, 1, 0},
+			{"the first one again, later", [][]byte{a, c, a, b}, map[string]uint64{"merged": 3}, 0, 1, 0},
+			{"the identification again", [][]byte{a, b, edit(a, other), b, c}, map[string]uint64{"merged": 3, "reassembly": 1}, 0, 1, 0},
+			{"another packet's", [][]byte{a, edit(b, id), c}, map[string]uint64{"merged": 1}, 2, 0, 1},
+			{"overlap", [][]byte{a, edit(b, offset(-1)), c}, map[string]uint64{"reassembly": 2}, 1, 0, 1},
+			{"beyond the end", [][]byte{a, c, edit(b, offset(100))}, map[string]uint64{"merged": 1, "reassembly": 2}, 0, 0, 0},
+			{"larger than a chunk", [][]byte{a, edit(b, offset(150))}, map[string]uint64{"reassembly": 2}, 0, 0, 0},
+			{"all met congestion", [][]byte{edit(a, ecn(2)), edit(b, ecn(3)), edit(c, ecn(2))}, map[string]uint64{"merged": 2}, 0, 1, 0},
+			{"some met congestion, others cannot tell", [][]byte{a, edit(b, ecn(3)), c}, map[string]uint64{"reassembly": 2}, 1, 0, 1},
 		} {
 			t.Run(fmt.Sprintf("%v/%s", tun.Local.Addr(), tt.name), func(t *testing.T) {
 				_, far := reassembler(t, tun, 576)
@@ -175,11 +184,20 @@ func TestReassemblyRefuses(t *testing.T) {
 				if tt.held == 0 {
 					return
 				}
-				if d := f.Deadline(); d != 1+reassemblyTime || len(f.Expire(far.mem, d-1, nil)) != 0 {
+				if tt.early > 0 {
+					if d := f.Deadline(); d != 1+earlyTime || len(f.Expire(far.mem, d-1, nil)) != 0 {
+						t.Errorf("those without a first one are due at %d", d)
+					}
+					if late := f.Expire(far.mem, 1+earlyTime, nil); len(late) != tt.early || late[0].Out != NoPort || dropsAt(far.table, 0)["ip_fragment"] != uint64(tt.early) {
+						t.Errorf("after a moment: %+v, drops %v", late, dropsAt(far.table, 0))
+					}
+				}
+				first := tt.held - tt.early
+				if d := f.Deadline(); first > 0 && (d != 1+reassemblyTime || len(f.Expire(far.mem, d-1, nil)) != 0) {
 					t.Errorf("due at %d", d)
 				}
 				late := f.Expire(far.mem, 1+reassemblyTime, nil)
-				if len(late) != 1 || late[0].Out != NoPort || f.Held() != 0 || f.Deadline() != 0 || dropsAt(far.table, 0)["reassembly_timeout"] != 1 {
+				if len(late) != first || f.Held() != 0 || f.Deadline() != 0 || dropsAt(far.table, 0)["reassembly_timeout"] != uint64(first) {
 					t.Errorf("after a second: %+v, drops %v", late, dropsAt(far.table, 0))
 				}
 			})
@@ -204,8 +222,29 @@ func TestReassemblyLeavesAtomicFragmentsAlone(t *testing.T) {
 	}
 }
 
-// However many packets begin, no more are held than there is room for, and each chunk comes back.
+// However many packets begin, with whichever fragment, no more are held than there is room for, and each chunk
+// comes back. Those that begin with a later one do not take the place of others.
 func TestReassemblyIsBounded(t *testing.T) {
+	for which := range 2 {
+		t.Run(fmt.Sprint(which), func(t *testing.T) { boundedBy(t, which) })
+	}
+	near, far := reassembler(t, ip4, 1500)
+	f := far.table.Forwarder(0)
+	const room = partialSets * partialWays
+	far.mem = make([]byte, (10*room+1)*minChunk)
+	for n := range 10 * room {
+		far.give(n, 1, fragmentsOf(t, near, payload(1514, 1))[0])
+	}
+	first := f.Held()
+	for range 4 * room {
+		far.give(10*room, 1, fragmentsOf(t, near, payload(1514, 1))[1])
+	}
+	if n := len(f.Expire(far.mem, 1+reassemblyTime, nil)); n != first || dropsAt(far.table, 0)["reassembly_timeout"] != uint64(first) {
+		t.Errorf("%d of %d are left, drops %v", n, first, dropsAt(far.table, 0))
+	}
+}
+
+func boundedBy(t *testing.T, which int) {
 	near, far := reassembler(t, ip4, 1500)
 	f := far.table.Forwarder(0)
 	const room = partialSets * partialWays
@@ -217,7 +256,7 @@ func TestReassemblyIsBounded(t *testing.T) {
 			chunk++
 		}
 		held[uint64(chunk)] = true
-		for _, o := range far.give(chunk, int64(n), fragmentsOf(t, near, payload(1514, 1))[0]) {
+		for _, o := range far.give(chunk, int64(n), fragmentsOf(t, near, payload(1514, 1))[which]) {
 			if o.Out != NoPort || !held[o.Addr/minChunk] {
 				t.Fatalf("gave back %+v", o)
 			}
@@ -271,6 +310,40 @@ func TestSpreadFragments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A first fragment whose packet's others came before it, and are held here, stays here with those that follow it,
+// unless its session's packets must all be one worker's.
+func TestSpreadEarlyFragments(t *testing.T) {
+	for _, numbered := range []bool{false, true} {
+		near, far := reassembler(t, ip4, 576)
+		spec, _ := far.table.Session(1)
+		spec.Sequence.Require = numbered
+		if err := far.table.SetSession(1, spec); err != nil {
+			t.Fatal(err)
+		}
+		f := far.table.Forwarder(0)
+		ask := func(b []byte) uint8 {
+			var to [1]uint8
+			f.Spread(far.mem, []Frame{far.put(9, 0, 256, b)}, 200, to[:])
+			return to[0]
+		}
+		home := ask(fragmentsOf(t, near, payload(60, 1))[0])
+		fragments := fragmentsOf(t, near, payload(1514, 1))
+		if to := ask(fragments[2]); to != stay {
+			t.Errorf("an early fragment goes to worker %d", to)
+		}
+		far.give(0, 1, fragments[2])
+		want := stay
+		if numbered {
+			want = home
+		}
+		for i, b := range fragments[:2] {
+			if to := ask(b); to != want {
+				t.Errorf("numbered %v: fragment %d goes to worker %d, want %d", numbered, i, to, want)
+			}
+		}
 	}
 }
 

@@ -17,7 +17,8 @@ type fragmentHome struct {
 func (r *reassembly) home(hash uint64) *fragmentHome { return &r.homes[hash%uint64(len(r.homes))] }
 
 // spreadFragment answers Spread for a fragment: for the first one as for the packet, by what it says of
-// the session, and for those that follow it the same.
+// the session, and for those that follow it the same. Those that come before it stay here, and so does then the
+// first one, unless its session's packets must be one worker's.
 func (f *Forwarder) spreadFragment(b []byte, l *lookup, n uint64) uint8 {
 	g, h, ok := f.fragmentOf(b, l)
 	if !ok {
@@ -30,7 +31,11 @@ func (f *Forwarder) spreadFragment(b []byte, l *lookup, n uint64) uint8 {
 		}
 		return stay
 	}
-	*home = fragmentHome{hash: h, to: f.spreadDecap(f.reassembly.alone(b, &g), n)}
+	packet := f.reassembly.alone(b, &g)
+	*home = fragmentHome{hash: h, to: f.spreadDecap(packet, n)}
+	if f.reassembly.awaits(&g.key, h) && !f.ordered(f.findDecap(packet)) {
+		home.to = stay
+	}
 	return home.to
 }
 

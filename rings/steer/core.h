@@ -99,13 +99,29 @@ static __always_inline enum outcome transport(void *next, void *end, __u8 proto,
 	return OTHER;
 }
 
-/* The first fragment decides as a whole packet would. One that comes before it is the kernel's. */
-static __always_inline enum outcome core_fragment(void *next, void *end, __u8 proto, struct local *to,
-						  const struct in6_addr *peer, const struct fragment *g)
+/* Could it be of a tunnel of ours, by the two addresses and the protocol? */
+static __always_inline int is_of_pair(const struct local *to, __u8 proto, const struct fragment *g)
 {
-	int ours = g->part == LATER ? is_taken(&g->packet)
-				    : transport(next, end, proto, to, peer) == DECAP_REDIRECTED;
+	if (proto != PROTO_L2TP && proto != IPPROTO_UDP)
+		return 0;
+	return is_pair(to, proto == PROTO_L2TP ? ENCAP_IP : ENCAP_UDP, g->packet.src);
+}
 
+/* The first fragment decides as a whole packet would. One that comes before it does not say whose its packet
+ * is: what a tunnel's peer sends to its address is in all likelihood the tunnel's. */
+static __always_inline enum outcome core_fragment(void *next, void *end, __u8 proto, struct local *to,
+						  const struct in6_addr *peer, struct fragment *g)
+{
+	int ours;
+
+	if (g->part == LATER) {
+		__u32 *owner = bpf_map_lookup_elem(&taken, &g->packet);
+
+		ours = owner ? *owner == OURS : is_of_pair(to, proto, g);
+	} else {
+		ours = transport(next, end, proto, to, peer) == DECAP_REDIRECTED;
+		g->pair = !ours && is_of_pair(to, proto, g);
+	}
 	return ours ? DECAP_REDIRECTED : FRAGMENT_SEEN;
 }
 
@@ -176,7 +192,7 @@ static __always_inline enum outcome core_outcome(const struct port *p, const str
 	else if (o == CONTROL_HEARD && (!is_own_mac(p, eth) || !is_own_vlan(f)))
 		o = CONTROL;
 	if (g.part == FIRST)
-		remember(&g.packet, o == DECAP_REDIRECTED);
+		remember(&g, o == DECAP_REDIRECTED);
 	return o;
 }
 

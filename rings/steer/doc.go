@@ -7,7 +7,8 @@
 //	                           +------> sockets[RX queue] <------+
 //	                                    none there: kernel
 //
-// Of a packet in fragments the first one decides, and those that follow it go the same way.
+// Of a packet in fragments the first one decides, and those that follow it go the same way. Those that come
+// before it are ours if a tunnel is between the two addresses (Local.Peer), and the kernel's if not.
 //
 // It is the one place outside package l2tp that knows an L2TP header, and it knows no more of it
 // than tells data from control, and at shared addresses one session from another. ARP, ND, ICMP,

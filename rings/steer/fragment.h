@@ -30,9 +30,16 @@ enum part {
 	LATER,
 };
 
+/* Whose a packet is, once its first fragment was there. */
+enum owner {
+	OURS,
+	KERNELS,
+};
+
 struct fragment {
 	struct packet packet;
 	enum part part;
+	int pair; /* of a packet that is not ours: from a peer of ours to its tunnel's address */
 };
 
 struct ipv6_fragment {
@@ -42,8 +49,9 @@ struct ipv6_fragment {
 	__be32 id;
 };
 
-/* Packets whose first fragment went to a socket. Fragments follow each other closely, so few
- * entries are needed at a time; the oldest ones give way. */
+/* Packets whose first fragment went to a socket, and those that went to the kernel though they are between
+ * the addresses of a tunnel. Fragments follow each other closely, so few entries are needed at a time; the
+ * oldest ones give way. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -69,20 +77,15 @@ static __always_inline void read_fragment6(const struct ipv6hdr *ip, const struc
 	g->part = h->offset & bpf_htons(IPV6_OFFSET) ? LATER : FIRST;
 }
 
-static __always_inline int is_taken(const struct packet *p)
-{
-	return bpf_map_lookup_elem(&taken, p) != 0;
-}
-
 /* Identifications come again: what is the kernel's now may have been ours. */
-static __always_inline void remember(const struct packet *p, int ours)
+static __always_inline void remember(const struct fragment *g, int ours)
 {
-	__u32 zero = 0;
+	__u32 owner = ours ? OURS : KERNELS;
 
-	if (ours)
-		bpf_map_update_elem(&taken, p, &zero, BPF_ANY);
-	else if (is_taken(p))
-		bpf_map_delete_elem(&taken, p);
+	if (ours || g->pair)
+		bpf_map_update_elem(&taken, &g->packet, &owner, BPF_ANY);
+	else if (bpf_map_lookup_elem(&taken, &g->packet))
+		bpf_map_delete_elem(&taken, &g->packet);
 }
 
 #endif

@@ -21,6 +21,10 @@ type Local struct {
 	// Shared leaves data messages of sessions that were not added (AddSession) to the kernel, for
 	// all tunnels at the address. Without it all data messages to the address are ours.
 	Shared bool
+
+	// Peer is where the tunnel's packets come from. If it is valid, and the address not shared, outer
+	// fragments from there that come before the first of their packet are ours; else they are the kernel's.
+	Peer netip.Addr
 }
 
 func (l Local) String() string {
@@ -60,6 +64,19 @@ func (l Local) keys() ([2]steerLocal, error) {
 		return [2]steerLocal{}, fmt.Errorf("use local address %v: no encapsulation has the number %d", l.Addr, l.Encap)
 	}
 	return [2]steerLocal{k, whole}, nil
+}
+
+// pair is the entry for the two addresses of a tunnel; ok is false where there is none.
+func (l Local) pair() (k sessionKey, ok bool) {
+	keys, err := l.keys()
+	peer := l.Peer.Unmap()
+	if err != nil || l.Shared || !peer.IsValid() || peer.Is4() != l.Addr.Unmap().Is4() {
+		return k, false
+	}
+	k.To = keys[0]
+	k.To.Port = 0
+	copy(k.Peer[:], peer.AsSlice())
+	return k, true
 }
 
 // networkOrder gives the value whose bytes in memory are those of v on the wire.

@@ -69,7 +69,15 @@ func (s *Steering) AddSession(n Session) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err = s.sessions.Update(k, uint32(1), ebpf.UpdateNoExist)
+	if err := s.know(k); err != nil {
+		return fmt.Errorf("steer session %d at %v: %w", n.ID, n.Local, err)
+	}
+	return nil
+}
+
+// know counts one user of a key more. The caller holds mu.
+func (s *Steering) know(k sessionKey) error {
+	err := s.sessions.Update(k, uint32(1), ebpf.UpdateNoExist)
 	switch {
 	case errors.Is(err, ebpf.ErrKeyExist):
 		var users uint32
@@ -81,10 +89,7 @@ func (s *Steering) AddSession(n Session) error {
 			err = s.sessions.Put(k, uint32(1))
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("steer session %d at %v: %w", n.ID, n.Local, err)
-	}
-	return nil
+	return err
 }
 
 // widen puts a map twice as large in the place of a full one, in one step.
@@ -125,17 +130,23 @@ func (s *Steering) RemoveSession(n Session) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var users uint32
-	switch err = s.sessions.Lookup(k, &users); {
-	case errors.Is(err, ebpf.ErrKeyNotExist):
-		return nil
-	case err == nil && users > 1:
-		err = s.sessions.Put(k, users-1)
-	case err == nil:
-		err = s.sessions.Delete(k)
-	}
-	if err != nil {
+	if err := s.unlearn(k); err != nil {
 		return fmt.Errorf("steer session %d at %v no more: %w", n.ID, n.Local, err)
 	}
 	return nil
+}
+
+// unlearn takes back one know. The caller holds mu.
+func (s *Steering) unlearn(k sessionKey) error {
+	var users uint32
+	err := s.sessions.Lookup(k, &users)
+	switch {
+	case errors.Is(err, ebpf.ErrKeyNotExist):
+		return nil
+	case err == nil && users > 1:
+		return s.sessions.Put(k, users-1)
+	case err == nil:
+		return s.sessions.Delete(k)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The sessions that we know, for local addresses that we share with the kernel's own L2TP.
+ * The sessions that we know, for local addresses that we share with the kernel's own L2TP, and the peers
+ * of the others.
  */
 #ifndef XWIRE_STEER_SESSION_H
 #define XWIRE_STEER_SESSION_H
@@ -19,9 +20,10 @@ struct session {
 	__u32 version;
 	__be32 id; /* L2TPv2: tunnel id and session id, as they follow each other; keyed: 0 */
 	__u8 peer[16]; /* keyed (RFC 8159): any message from there has it; else zero */
+	/* With version 0, id 0 and no port: a tunnel's two addresses. */
 };
 
-/* One set for all ports, of the sessions at addresses with LOCAL_SESSIONS. Go puts a larger map in
+/* One set for all ports, of the sessions at addresses with LOCAL_SESSIONS and the peers at others. Go puts a larger map in
  * its place when it is full, and keeps in the value how many sessions have the key: those of
  * different peers may. */
 struct sessions {
@@ -58,6 +60,17 @@ static __always_inline int is_keyed(const struct local *to, const struct in6_add
 {
 	struct session key = {.to = *to, .version = 3};
 
+	__builtin_memcpy(key.peer, peer, sizeof(key.peer));
+	return has_session(&key);
+}
+
+/* Is there a tunnel between the two addresses, all of whose data messages are ours? */
+static __always_inline int is_pair(const struct local *to, enum encap encap, const __u8 *peer)
+{
+	struct session key = {.to = *to};
+
+	key.to.encap = encap;
+	key.to.port = 0;
 	__builtin_memcpy(key.peer, peer, sizeof(key.peer));
 	return has_session(&key);
 }

@@ -11,11 +11,11 @@ import (
 
 // LoadConfig sizes the shared maps.
 type LoadConfig struct {
-	Sessions int // expected at shared addresses, 16 bytes of the kernel's memory each and 100 once added; more fit
+	Sessions int // expected at shared addresses, and tunnels at others, 16 bytes of the kernel's memory each and 100 once added; more fit
 }
 
-// Steering is what the programs of all ports share: the local tunnel addresses, and the sessions of
-// those that are shared with the kernel. Its methods may be called from any goroutine.
+// Steering is what the programs of all ports share: the local tunnel addresses, the sessions of those that
+// are shared with the kernel, and the peers at the others. Its methods may be called from any goroutine.
 type Steering struct {
 	locals, known  *ebpf.Map // known holds sessions
 	controls, ring *ebpf.Map
@@ -89,6 +89,11 @@ func (s *Steering) AddLocal(l Local) error {
 		}
 	}
 	if !l.Shared {
+		if k, ok := l.pair(); ok {
+			if err := s.know(k); err != nil {
+				return errors.Join(fmt.Errorf("add peer %v of local address %v: %w", l.Peer, l, err), s.removeLocal(l, keys))
+			}
+		}
 		return nil
 	}
 	if err := s.shared.first(keys[0], s.share); err != nil {
@@ -108,6 +113,16 @@ func (s *Steering) RemoveLocal(l Local) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if k, ok := l.pair(); ok {
+		if err := s.unlearn(k); err != nil {
+			return fmt.Errorf("remove peer %v of local address %v: %w", l.Peer, l, err)
+		}
+	}
+	return s.removeLocal(l, keys)
+}
+
+// removeLocal takes an address back without its peer. The caller holds mu.
+func (s *Steering) removeLocal(l Local, keys [2]steerLocal) error {
 	if l.Shared {
 		if err := s.shared.last(keys[0], s.store); err != nil {
 			return fmt.Errorf("share local address %v no more: %w", l, err)
