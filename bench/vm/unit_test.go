@@ -2,11 +2,15 @@ package vm
 
 import (
 	"bytes"
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"xwire/bench/lab"
 )
 
 func TestFindSuite(t *testing.T) {
@@ -90,6 +94,30 @@ func TestParseTests(t *testing.T) {
 	} {
 		if g := root.find(tc.name); g.result != tc.result || g.output.String() != tc.output {
 			t.Errorf("%s: result %q, output %q; want %q, %q", tc.name, g.result, g.output.String(), tc.result, tc.output)
+		}
+	}
+}
+
+// TestWatchTellsOfAPanic: a guest that ended before its first process may boot again; one that ended later has
+// done what it was for.
+func TestWatchTellsOfAPanic(t *testing.T) {
+	l, err := lab.New(lab.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ns, err := l.Namespace("watch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for said, want := range map[string]error{"Kernel panic - not syncing": errBoot, bootMark: nil} {
+		console := &stream{}
+		p, err := ns.Start(lab.Program{Path: "/bin/echo", Args: []string{said}, Output: console})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := watch(t.Context(), p, console, time.Minute); !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("%q: %v, want %v", said, err, want)
 		}
 	}
 }
