@@ -74,8 +74,8 @@ func Run(ctx context.Context, c Config) (Result, error) {
 // first process; nothing has run then, and it may boot again. A slow one goes on
 // printing: a hang is silence, or warnings without end.
 const (
-	bootSilence = 60 * time.Second
-	bootLimit   = 5 * time.Minute
+	bootSilence = 2 * time.Minute
+	bootLimit   = 6 * time.Minute
 	bootTries   = 3
 )
 
