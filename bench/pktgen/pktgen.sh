@@ -38,6 +38,17 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$interface" ] || fail "--interface is missing"
 [ -n "$dst" ] || fail "--dst is missing: the MAC address of what is behind the pseudowire, or any"
+for option in size count rate queues vlan svlan flows burst clone; do
+  eval "value=\$$option"
+  case $value in
+    '' | *[!0-9]*) fail "--$option $value: must be a number" ;;
+  esac
+done
+case $cpus in
+  *[!0-9-]* | '' | -* | *- | *-*-*) fail "--cpus $cpus: must be a CPU, or the first and the last as in 2-5" ;;
+esac
+[ "$vlan" -le 4094 ] && [ "$svlan" -le 4094 ] || fail "--vlan and --svlan: must be up to 4094"
+[ "$svlan" -eq 0 ] || [ "$vlan" -ne 0 ] || fail "--svlan $svlan: needs --vlan, the tag inside"
 [ "$size" -ge 64 ] && [ "$size" -le 9022 ] || fail "--size $size: must be 64 to 9022"
 [ -d /sys/class/net/"$interface" ] || fail "there is no interface $interface here"
 if [ ! -d "$dir" ]; then

@@ -3,9 +3,11 @@
 package pktgen
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,6 +151,29 @@ func (w *world) load(t *testing.T, path string) {
 	}
 	if !strings.Contains(out, fmt.Sprintf("pkts-sofar: %d", count)) {
 		t.Errorf("it told\n%s", out)
+	}
+}
+
+// TestWrongCalls needs no pktgen: wrong calls are told before it is looked for.
+func TestWrongCalls(t *testing.T) {
+	for says, args := range map[string][]string{
+		"--size big: must be a number":   {"--size", "big"},
+		"--count -1: must be a number":   {"--count", "-1"},
+		"--rate : must be a number":      {"--rate", ""},
+		"--cpus one: must be a CPU":      {"--cpus", "one"},
+		"--cpus 1-: must be a CPU":       {"--cpus", "1-"},
+		"--cpus 1-2-3: must be a CPU":    {"--cpus", "1-2-3"},
+		"must be up to 4094":             {"--vlan", "5000"},
+		"--svlan 7: needs --vlan":        {"--svlan", "7"},
+		"--size 63: must be 64 to 9022":  {"--size", "63"},
+		"there is no interface nowhere0": {"--cpus", "0-1", "--vlan", "100", "--svlan", "7"},
+	} {
+		args = append([]string{"pktgen.sh", "--interface", "nowhere0", "--dst", peerMAC}, args...)
+		out, err := exec.Command("sh", args...).CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(string(out), says) || strings.Count(string(out), "\n") != 1 {
+			t.Errorf("%v: %v, it told %q, want %q", args, err, out, says)
+		}
 	}
 }
 
