@@ -32,36 +32,30 @@ const (
 
 // provide fills a Maker's store.
 func (w *worker) provide() {
-	free := w.spares[:0]
-	for range w.spare - w.maker.Spares() {
-		frame, ok := w.cache.get()
-		if !ok {
-			break
-		}
-		w.owners[frame] = ownerSpare
-		free = append(free, uint64(frame)<<w.shift+headroom)
-	}
-	if len(free) > 0 {
+	if free := w.setAside(w.spare-w.maker.Spares(), w.cache.get); len(free) > 0 {
 		w.maker.Supply(free)
 	}
-	if w.spanMaker != nil && w.spanMaker.SpareSpans() < spareSpans {
-		w.provideSpans()
+	if w.spanMaker == nil {
+		return
+	}
+	if free := w.setAside(spareSpans-w.spanMaker.SpareSpans(), w.spans.take); len(free) > 0 {
+		w.spanMaker.SupplySpans(free)
 	}
 }
 
-func (w *worker) provideSpans() {
+// setAside takes up to n free chunks or spans, which are the handler's from then on. They are told until the
+// next call.
+func (w *worker) setAside(n int, take func() (uint32, bool)) []uint64 {
 	free := w.spares[:0]
-	for range spareSpans - w.spanMaker.SpareSpans() {
-		chunk, ok := w.spans.take()
+	for len(free) < n {
+		chunk, ok := take()
 		if !ok {
 			break
 		}
 		w.owners[chunk] = ownerSpare
 		free = append(free, uint64(chunk)<<w.shift+headroom)
 	}
-	if len(free) > 0 {
-		w.spanMaker.SupplySpans(free)
-	}
+	return free
 }
 
 // made takes a frame from the handler that was made in a spare chunk or span.
