@@ -55,7 +55,7 @@ func SearchPorts(ctx context.Context, c PortsConfig) (result *Result, err error)
 		ReadAt: c.ReadAt, Arrive: c.Arrive, Duration: c.Trial}
 	result, err = Search(ctx, b, c.Search)
 	if errors.Is(err, ErrNothing) {
-		return nil, fmt.Errorf("%w of the right size: look at what the device drops, for addresses and VLANs; a veth receives such frames with GRO on, or with the XDP sink", err)
+		return nil, fmt.Errorf("%w of the right size: look at what the device drops, for VLANs, addresses and next hops (the sink's port answers no ARP); a veth receives such frames with GRO on, or with the XDP sink", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("search between the ports: %w", err)

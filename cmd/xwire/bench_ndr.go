@@ -227,7 +227,7 @@ func (b *benchNDR) ports(ctx context.Context) error {
 		r := &results[i]
 		all[i] = ndrLine{r.Case, cmp.Or(r.Mix, fmt.Sprint(r.Size)), &r.Result}
 	}
-	benchmarkNDR(b.e.stdout, machine, "native XDP", all)
+	benchmarkNDR(b.e.stdout, machine, "XDP redirect", all)
 	fmt.Fprintf(b.e.stdout, "%v\nfrom %s to %s\n\n", machine, portName(from), portName(to))
 	printNDR(b.e.stdout, all)
 	return nil
