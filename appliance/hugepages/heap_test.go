@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // hugeKiB is how much of this process's memory is on huge pages.
@@ -33,11 +34,15 @@ func TestCollapseHeap(t *testing.T) {
 		}
 	}
 	before := hugeKiB(t)
-	n, err := CollapseHeap()
-	if err != nil {
-		t.Fatal(err)
+	n, after := 0, before
+	for end := time.Now().Add(20 * time.Second); (n < 16<<20 || after < 16<<10) && time.Now().Before(end); {
+		var err error // where others want memory too the kernel may have to be asked again
+		if n, err = CollapseHeap(); err != nil {
+			t.Fatal(err)
+		}
+		after = hugeKiB(t)
 	}
-	if after := hugeKiB(t); n < 16<<20 || after-before < 16<<10 {
+	if n < 16<<20 || after < 16<<10 { // a heap that was collapsed before has them already
 		t.Errorf("%d bytes were collapsed, huge pages went from %d to %d KiB: the kernel must be 6.1 or newer, with /sys/kernel/mm/transparent_hugepage/enabled not never", n, before, after)
 	}
 	for i := range table {
