@@ -25,7 +25,7 @@ func TestStatuses(t *testing.T) {
 		status int
 		says   string // somewhere in what is printed
 	}{
-		{"NoCommand", nil, statusUsage, "a command is missing"},
+		{"NoCommand", []string{}, statusUsage, "a command is missing"},
 		{"UnknownCommand", []string{"frobnicate"}, statusUsage, "frobnicate"},
 		{"UnknownFlag", []string{"show", "ports", "--colour"}, statusUsage, "colour"},
 		{"MissingArgument", []string{"check"}, statusUsage, "1 arg"},
