@@ -167,7 +167,9 @@ func pingAll(t *testing.T, n *lab.Namespace, first, count int) (silent []int) {
 	for deadline := time.Now().Add(soon); len(waiting) > 0 && time.Now().Before(deadline); {
 		for _, k := range waiting {
 			_, err := c.WriteTo(echo(uint16(k)), &net.IPAddr{IP: thousandAddr(1, k).AsSlice()})
-			must(t, err)
+			if !errors.Is(err, unix.ENOBUFS) { // others' tests have neighbours in the table too
+				must(t, err)
+			}
 		}
 		must(t, c.SetReadDeadline(time.Now().Add(time.Second)))
 		b := make([]byte, 1500)
