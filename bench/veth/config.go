@@ -45,6 +45,7 @@ const (
 	// things to do, arrivalLimit what a single frame may take then.
 	startLimit   = time.Minute
 	arrivalLimit = 500 * time.Millisecond
+	windowTries  = 3
 )
 
 // Check tells what is wrong with a configuration.
