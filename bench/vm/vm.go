@@ -26,7 +26,7 @@ type Config struct {
 	CPUs    int      // 0: 2
 	Wires   []Wire
 	Devices []string // more QEMU arguments
-	// Limit ends a guest whose command takes longer; 0: 10 minutes. Waiting for
+	// Limit ends a guest whose command takes longer; 0: 20 minutes. Waiting for
 	// other guests and booting do not count.
 	Limit time.Duration
 	// Output gets what the command prints as it comes; may be nil.
@@ -83,7 +83,7 @@ var errBoot = errors.New("it did not boot")
 
 // defaultLimit is Config.Limit where none is set: it ends what hangs, and is
 // far more than any test takes where the host's CPUs have other things to do.
-const defaultLimit = 10 * time.Minute
+const defaultLimit = 20 * time.Minute
 
 // bootMark is init's last word before the command.
 const bootMark = "xwire: modules loaded"
