@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"testing"
 )
 
@@ -13,6 +14,7 @@ func TestToKernel(t *testing.T) {
 	ip4 := &wire{name: "ip4", sid: [2]uint32{10, 20}, vlan: vlanOf(0), pwVLAN: none}
 	udp4 := &wire{name: "udp4", udp: true, sid: [2]uint32{11, 21}, vlan: vlanOf(1), pwVLAN: none}
 	box := w.start(t, 0, config(0, ip4, udp4))
+	stranger := netip.MustParseAddr("192.0.2.200")
 	before := portOf(t, box, "core0").ToKernel
 	if len(before) != 0 {
 		t.Fatalf("before anything was sent: %v", before)
@@ -24,7 +26,7 @@ func TestToKernel(t *testing.T) {
 		{ip4, func(p *packet) { p.sid = 0 }},                           // control
 		{udp4, func(p *packet) { p.flags, p.sid = 0xc803, 999 }},       // control, to a tunnel that is another's
 		{udp4, func(p *packet) { p.flags = 0xc803 }},                   // control, ours
-		{ip4, func(p *packet) { p.fragment = 100 }},                    // without the first one
+		{ip4, func(p *packet) { p.fragment, p.src = 100, stranger }},   // without the first one
 		{udp4, func(p *packet) { p.options = []byte{7, 4, 0, 0} }},     // record route
 		{udp4, func(p *packet) { p.inner, p.sid = nil, 0x01020304 }},   // 8 bytes behind UDP
 		{ip4, func(p *packet) { p.tags = vids(5) }},                    // no such device
