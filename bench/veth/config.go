@@ -16,12 +16,12 @@ type Config struct {
 	Cases      []string      // nil: all but asavie-budget; forward is always among them
 	Sizes      []traffic.Mix // nil: 64 to 1518 and IMIX
 	Rounds     int           // 0: 5
-	Window     time.Duration // of each case in a round, in turns of 50 ms or more; 0: 400 ms
+	Window     time.Duration // of each case in a round, in turns of 100 ms or more; 0: 400 ms
 	Encap      string        // ip4, udp4, ip6 or udp6; empty: ip4
 	Sink       traffic.SinkKind
 	Generator  int  // CPU
 	Worker     int  // CPU
-	Retries    int  // of a window that others on the machine disturb; 0: 3, negative: none
+	Retries    int  // of turns in a window that others on the machine disturb; 0: 3, negative: none
 	BusyPoll   bool // our own ports run the driver in the worker's time
 	BackToBack bool // look for the longest burst without loss, too
 	// Progress, when set, is called with a line for each window.
@@ -37,7 +37,7 @@ func DefaultCPUs() (generator, worker int) { return 0, runtime.NumCPU() - 1 }
 const (
 	warmUp = 20 * time.Millisecond // once the generator sends
 	// oneTurn is the shortest turn of a case.
-	oneTurn = 50 * time.Millisecond
+	oneTurn = 100 * time.Millisecond
 	settle  = 10 * time.Millisecond
 	// quiet is how much of a CPU others may take during a window, in percent.
 	quiet = 3.0

@@ -107,7 +107,7 @@ func sinkText(k traffic.SinkKind) string {
 // machine's speed for a second meets all of them alike.
 func (r *rig) round(ctx context.Context, ofSize []*series, round int) error {
 	for _, s := range ofSize {
-		s.rounds = append(s.rounds, window{})
+		s.rounds, s.retries = append(s.rounds, window{}), r.config.Retries
 	}
 	for turn := range r.config.turns() {
 		if (round+turn)%2 == 1 {
@@ -153,10 +153,8 @@ func (r *rig) measure(ctx context.Context, s *series) error {
 	s.standing.running.resume()
 	defer s.standing.running.pause()
 	best, err := r.window(ctx, s)
-	for range r.config.Retries {
-		if err != nil || best.disturbedPercent() <= quiet {
-			break
-		}
+	for err == nil && best.disturbedPercent() > quiet && s.retries > 0 {
+		s.retries--
 		// Others took part of the CPUs: of several tries the least disturbed counts.
 		var again window
 		if again, err = r.window(ctx, s); again.disturbedPercent() < best.disturbedPercent() {

@@ -11,6 +11,7 @@ type series struct {
 	mix      traffic.Mix
 	rounds   []window
 	bursts   []float64
+	retries  int // left in this round
 }
 
 // window is one measurement, or the sum of several.
