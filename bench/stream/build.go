@@ -17,12 +17,13 @@ type builder struct {
 	session, flow int
 	first, size   int      // of the mix: of this turn's first frame, and of the next frame
 	numbers       []uint64 // next of each flow of each session
+	sequence      []uint32 // next of L2TP's of each session
 	inner         []byte
 }
 
 func newBuilder(p *Plan, macs MACs, flows int, mix traffic.Mix, run uint32) *builder {
 	return &builder{plan: p, macs: macs, flows: flows, mix: mix, run: run,
-		numbers: make([]uint64, len(p.lanes)*flows), inner: make([]byte, 0, maxInner)}
+		numbers: make([]uint64, len(p.lanes)*flows), sequence: make([]uint32, len(p.lanes)), inner: make([]byte, 0, maxInner)}
 }
 
 // next appends the next frame to b.
@@ -63,25 +64,29 @@ func (x *builder) frame(b []byte, size int, number uint64, time int64) []byte {
 	if l.outer != nil {
 		inner, at = x.inner[:0], 0
 	}
-	inner = l.innerHeader(inner, x.macs, uint16(x.flow))
-	header := len(inner) - at
-	body := size - traffic.FCS - header - l.popped // a size is the customer's frame's
+	header := l.headerLen()
+	body := max(size-traffic.FCS-header-l.popped, stampLen) // a size is the customer's frame's
+	inner = l.appendHeader(inner, x.macs, uint16(x.flow), body)
 	inner = append(inner, filling[:body]...)
 	s := stamp{run: x.run, session: l.index, flow: uint16(x.flow), size: uint16(body), number: number, time: time}
 	s.put(inner[at+header:])
 	if l.outer == nil {
 		return inner
 	}
-	return l.outer.Append(b, inner)
+	outer := *l.outer
+	outer.Number = x.sequence[x.session]
+	x.sequence[x.session]++
+	return outer.Append(b, inner)
 }
 
-// Sample is a frame of the plan's first session, and where its body begins, behind the inner
+// Sample is a frame of the plan's First session, and where its body begins, behind the inner
 // EtherType. checksum tells that a UDP checksum covers the body.
 func (p *Plan) Sample(macs MACs, size int) (frame []byte, bodyAt int, checksum bool) {
 	x := newBuilder(p, macs, 1, traffic.Mix{size}, 1)
+	x.session = p.first()
+	l := &p.lanes[x.session]
 	frame = x.next(nil, 0)
-	l := &p.lanes[0]
-	bodyAt = len(l.innerHeader(nil, macs, 0))
+	bodyAt = l.headerLen()
 	if l.outer != nil {
 		bodyAt += l.outer.Overhead()
 		checksum = l.outer.Checksum

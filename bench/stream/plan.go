@@ -19,16 +19,18 @@ type Side string
 
 // The sides.
 const (
-	Access Side = "ac"   // the attachment circuit: customers' frames with the session's tags
-	Core   Side = "core" // the packet network: L2TPv3 packets, as the peer sends and receives them
+	Access Side = "ac"   // the attachment circuit: customers' frames with the session's tags, of PPP in its PPPoE session
+	Core   Side = "core" // the packet network: L2TP packets, as the peer sends and receives them
 )
 
 // lane is one session as a frame on one side shows it.
 type lane struct {
 	name   string
 	index  uint32         // of the session, alike on both sides
+	ppp    bool           // else Ethernet
+	pppoe  *pppoe         // of PPP on the access side
 	tags   []l2tp.Tag     // of the inner frame
-	popped int            // bytes of tags that the customer's frame has and the inner one has not; negative: the other way round
+	popped int            // bytes of headers that the customer's frame has and the inner one has not; negative: the other way round
 	outer  *traffic.Outer // nil on the access side
 }
 
@@ -45,8 +47,7 @@ type MACs struct{ Src, Dst l2tp.MAC }
 // PlainPlan is one flow of untagged frames, for a path without L2TP.
 func PlainPlan() *Plan { return &Plan{lanes: []lane{{name: "plain"}}, at: []int32{0}} }
 
-// NewPlan takes the enabled sessions of a configuration that carry Ethernet, or those named as
-// tunnel/session. send: frames go towards the box; else they come from it.
+// NewPlan takes the enabled sessions of a configuration, or those named as tunnel/session. send: frames go towards the box; else they come from it.
 func NewPlan(cfg *config.Config, side Side, send bool, macs MACs, names ...string) (*Plan, error) {
 	if side != Access && side != Core {
 		return nil, fmt.Errorf("side %q: not ac or core", side)
@@ -63,12 +64,6 @@ func NewPlan(cfg *config.Config, side Side, send bool, macs MACs, names ...strin
 				continue
 			}
 			missing = slices.DeleteFunc(missing, func(m string) bool { return m == name })
-			if s.PPP() {
-				if named {
-					return nil, fmt.Errorf("session %s carries PPP, and streams are of Ethernet frames", name)
-				}
-				continue
-			}
 			index, lane := uint32(len(p.at)), int32(-1)
 			if side == Core || !s.Switched() && (named || !s.Local()) {
 				lane = int32(len(p.lanes))
@@ -81,15 +76,18 @@ func NewPlan(cfg *config.Config, side Side, send bool, macs MACs, names ...strin
 		return nil, fmt.Errorf("the configuration has no enabled session %s", strings.Join(missing, ", "))
 	}
 	if len(p.lanes) == 0 {
-		return nil, fmt.Errorf("the configuration has no enabled session with Ethernet frames on the %s side", side)
+		return nil, fmt.Errorf("the configuration has no enabled session with frames on the %s side", side)
 	}
 	return p, nil
 }
 
 func newLane(cfg *config.Config, t *config.Tunnel, s *config.Session, index uint32, side Side, send bool, macs MACs) lane {
-	l := lane{name: t.Name + "/" + s.Name, index: index}
+	l := lane{name: t.Name + "/" + s.Name, index: index, ppp: s.PPP()}
 	if side == Access {
 		l.tags = accessTags(s, cfg.Port(s.Attach))
+		if l.ppp {
+			l.pppoe = newPPPoE(s, send)
+		}
 		return l
 	}
 	if s.Switched() && !send {
@@ -99,8 +97,13 @@ func newLane(cfg *config.Config, t *config.Tunnel, s *config.Session, index uint
 			s = t.Session(session)
 		}
 	}
-	l.tags = innerTags(s, cfg.Port(s.Attach))
+	if !l.ppp {
+		l.tags = innerTags(s, cfg.Port(s.Attach))
+	}
 	l.popped = (len(accessTags(s, cfg.Port(s.Attach))) - len(l.tags)) * l2tp.TagLen
+	if l.ppp {
+		l.popped += l2tp.EthernetLen + l2tp.PPPoELen - l2tp.PPPAddressControlLen
+	}
 	l.outer = outer(t, s, send, macs)
 	return l
 }
@@ -108,8 +111,26 @@ func newLane(cfg *config.Config, t *config.Tunnel, s *config.Session, index uint
 // Sessions is how many there are.
 func (p *Plan) Sessions() int { return len(p.lanes) }
 
-// First is the name of the first session, as tunnel/session.
-func (p *Plan) First() string { return p.lanes[0].name }
+// First is the name of the first session that carries Ethernet, as tunnel/session; "" if none does.
+func (p *Plan) First() string {
+	if i := p.first(); i >= 0 {
+		return p.lanes[i].name
+	}
+	return ""
+}
+
+func (p *Plan) first() int { return slices.IndexFunc(p.lanes, func(l lane) bool { return !l.ppp }) }
+
+// Smallest is the size of frame, as a Mix has it, that all sessions can have: smaller ones are made as
+// large as their headers and the stamp are.
+func (p *Plan) Smallest() int {
+	size := traffic.MinSize
+	for i := range p.lanes {
+		l := &p.lanes[i]
+		size = max(size, l.headerLen()+l.popped+stampLen+traffic.FCS)
+	}
+	return size
+}
 
 // accessTags are those of a frame that the session takes from its port.
 func accessTags(s *config.Session, port *config.Port) []l2tp.Tag {
@@ -154,8 +175,14 @@ func outer(t *config.Tunnel, s *config.Session, send bool, macs MACs) *traffic.O
 	if t.Keyed { // any id will do but that of control messages
 		o.SessionID = cmp.Or(s.SID, math.MaxUint32)
 	}
+	o.Sequenced = send && s.Sequence.Requires()
+	tid := t.TID
 	if !send {
 		o.Local, o.Peer, o.SessionID, o.Cookie = local, peer, s.PSID, s.TxCookie
+		tid = t.PTID
+	}
+	if o.V2 = t.Version == 2; o.V2 {
+		o.SessionID |= tid << 16
 	}
 	return o
 }
@@ -167,8 +194,24 @@ func tagKey(tags []l2tp.Tag) (k [2]uint16) {
 	return k
 }
 
-// innerHeader is the customer's Ethernet header: a flow has a source address of its own.
-func (l *lane) innerHeader(b []byte, macs MACs, flow uint16) []byte {
+// headerLen is the bytes before the stamp, behind the outer header.
+func (l *lane) headerLen() int {
+	n := l2tp.EthernetLen + len(l.tags)*l2tp.TagLen
+	switch {
+	case l.pppoe != nil:
+		n += l2tp.PPPoELen + pppLen
+	case l.ppp:
+		n = l2tp.PPPAddressControlLen + pppLen
+	}
+	return n
+}
+
+// appendHeader appends them. A flow has a source address of its own, of PPP in IPv4. body is the
+// bytes of stamp and filling.
+func (l *lane) appendHeader(b []byte, macs MACs, flow uint16, body int) []byte {
+	if l.ppp {
+		return l.appendPPP(b, macs, flow, body)
+	}
 	if l.outer != nil {
 		macs = MACs{Src: l2tp.MAC{2, 0, 0, 1, 0, 1}, Dst: l2tp.MAC{2, 0, 0, 1, 0, 2}}
 	}

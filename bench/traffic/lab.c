@@ -220,7 +220,7 @@ int forward(struct xdp_md *ctx)
 	return bpf_redirect(forward_ifindex, 0);
 }
 
-/* Frames of a measurement, and L2TP packets, to a socket; everything else to the kernel. */
+/* Frames of a measurement, of PPPoE sessions, and L2TP packets, to a socket; everything else to the kernel. */
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
 	__type(key, __u32);
@@ -256,7 +256,7 @@ int take(struct xdp_md *ctx)
 	}
 	__u8 protocol = 0;
 
-	if (type == bpf_htons(0x88b5))
+	if (type == bpf_htons(0x88b5) || type == bpf_htons(0x8864))
 		return bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
 	if (type == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = at;
@@ -277,7 +277,10 @@ int take(struct xdp_md *ctx)
 		struct udphdr *udp = at;
 		__be16 *flags = (void *)(udp + 1);
 
-		if ((void *)(flags + 1) > end || *flags != bpf_htons(3))
+		if ((void *)(flags + 1) > end)
+			return XDP_PASS;
+		/* L2TPv3, and L2TPv2 with or without L, S, O and P. */
+		if (*flags != bpf_htons(3) && (*flags & ~bpf_htons(0x4b00)) != bpf_htons(2))
 			return XDP_PASS;
 	} else if (protocol != 115) {
 		return XDP_PASS;

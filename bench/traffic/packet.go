@@ -13,9 +13,12 @@ type Outer struct {
 	Tags      []l2tp.Tag
 	Local     netip.AddrPort // the sender's; port 0: L2TP over IP
 	Peer      netip.AddrPort
-	SessionID uint32 // the receiver's
+	SessionID uint32 // the receiver's; of L2TPv2 with the tunnel id in the upper half
+	V2        bool   // L2TPv2, which has neither cookie nor sublayer
 	Cookie    l2tp.Cookie
 	Sublayer  l2tp.Sublayer
+	Sequenced bool // with Number, of which the header's bits count: 16 in L2TPv2, else 24 of the sublayer
+	Number    uint32
 	Checksum  bool // of UDP
 }
 
@@ -31,8 +34,11 @@ func (o *Outer) encap() l2tp.Encap {
 
 // Overhead is the bytes before the inner frame.
 func (o *Outer) Overhead() int {
-	return l2tp.EthernetLen + len(o.Tags)*l2tp.TagLen +
-		l2tp.Overhead(o.Peer.Addr().Is6(), o.encap(), o.Cookie.Len(), o.Sublayer)
+	n := l2tp.EthernetLen + len(o.Tags)*l2tp.TagLen
+	if o.V2 {
+		return n + l2tp.OverheadV2(o.Peer.Addr().Is6(), o.Sequenced)
+	}
+	return n + l2tp.Overhead(o.Peer.Addr().Is6(), o.encap(), o.Cookie.Len(), o.Sublayer)
 }
 
 // Append appends the packet that carries inner to b.
@@ -63,19 +69,17 @@ func (o *Outer) Append(b, inner []byte) []byte {
 	}
 	at := len(b)
 	if protocol == l2tp.ProtoUDP {
-		length := l2tp.UDPLen + l2tp.FlagsLen + l2tp.SessionIDLen + o.Cookie.Len() + o.Sublayer.Len() + len(inner)
 		var h [l2tp.UDPLen]byte
-		l2tp.UDP(h[:]).Encode(o.Local.Port(), o.Peer.Port(), uint16(length))
+		l2tp.UDP(h[:]).Encode(o.Local.Port(), o.Peer.Port(), 0)
 		b = append(b, h[:]...)
-		b = binary.BigEndian.AppendUint32(b, l2tp.FlagsData)
 	}
-	b = binary.BigEndian.AppendUint32(b, o.SessionID)
-	b = append(b, o.Cookie.Bytes()...)
-	for range o.Sublayer.Len() {
-		b = append(b, 0)
+	b = append(o.appendL2TP(b), inner...)
+	if protocol != l2tp.ProtoUDP {
+		return b
 	}
-	b = append(b, inner...)
-	if udp := b[at:]; o.Checksum && protocol == l2tp.ProtoUDP {
+	udp := b[at:]
+	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
+	if o.Checksum {
 		sum := l2tp.AddSum(l2tp.PseudoSum(src, dst, protocol), uint16(len(udp)))
 		if sum = ^l2tp.Sum(sum, udp); sum == 0 {
 			sum = 0xffff
@@ -83,6 +87,32 @@ func (o *Outer) Append(b, inner []byte) []byte {
 		binary.BigEndian.PutUint16(udp[6:], sum)
 	}
 	return b
+}
+
+// appendL2TP appends everything from there to the inner frame.
+func (o *Outer) appendL2TP(b []byte) []byte {
+	if o.V2 {
+		var h [l2tp.V2SequencedLen]byte
+		if o.Sequenced {
+			l2tp.EncodeV2Sequenced(h[:], uint16(o.SessionID>>16), uint16(o.SessionID), uint16(o.Number))
+			return append(b, h[:]...)
+		}
+		l2tp.EncodeV2(h[:], uint16(o.SessionID>>16), uint16(o.SessionID))
+		return append(b, h[:l2tp.V2Len]...)
+	}
+	if o.encap() == l2tp.EncapUDP {
+		b = binary.BigEndian.AppendUint32(b, l2tp.FlagsData)
+	}
+	b = binary.BigEndian.AppendUint32(b, o.SessionID)
+	b = append(b, o.Cookie.Bytes()...)
+	if o.Sublayer.Len() == 0 {
+		return b
+	}
+	word := uint32(0)
+	if o.Sequenced {
+		word = l2tp.SublayerS | o.Number&l2tp.SublayerSeq
+	}
+	return binary.BigEndian.AppendUint32(b, word)
 }
 
 // AppendEthernet appends both addresses and the tags, and no type.

@@ -8,8 +8,8 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// Taker is an XDP program that gives frames of measurements and L2TPv3 packets that an interface
-// receives to sockets, and leaves everything else (ARP, above all) to the kernel. It goes with the
+// Taker is an XDP program that gives frames of measurements, PPPoE session frames and L2TP data packets that
+// an interface receives to sockets, and leaves everything else (ARP, above all) to the kernel. It goes with the
 // process, and never takes the place of another program.
 type Taker struct {
 	objects struct {

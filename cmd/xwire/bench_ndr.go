@@ -180,7 +180,9 @@ func (b *benchNDR) ports(ctx context.Context) error {
 		return err
 	}
 	if in.config != "" { // one session, on both sides the same
-		out.sessions = []string{sent.First()}
+		if out.sessions = []string{sent.First()}; out.sessions[0] == "" {
+			return errors.New("bench ndr: no session with Ethernet frames; those of PPP are for bench generate")
+		}
 	}
 	to, arriving, _, err := out.prepare(false)
 	if err != nil {

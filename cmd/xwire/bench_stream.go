@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,7 @@ func (b *benchStream) flags(f *pflag.FlagSet, of string) {
 	f.BoolVar(&b.zeroCopy, "zero-copy", false, "bind in zero-copy mode; default copy")
 	f.IntVar(&b.cpu, "cpu", -1, "`CPU` to pin to; -1: none")
 	f.StringVar(&b.config, "config", "", "configuration `FILE` of the box, for the sessions; absent: untagged frames, no L2TP")
-	f.StringVar(&b.side, "side", "ac", "`SIDE` of the box: ac (customers' frames) or core (L2TPv3 packets, in the place of the peer)")
+	f.StringVar(&b.side, "side", "ac", "`SIDE` of the box: ac (customers' frames) or core (L2TP packets, in the place of the peer)")
 	f.StringSliceVar(&b.sessions, "session", nil, "`TUNNEL/SESSION` to use; default all enabled ones")
 	f.IntVar(&b.flows, "flows", 1, "`FLOWS` of each session, told by their inner source address")
 	f.Uint32Var(&b.run, "run", 0, "`NUMBER` of the run, "+of)
@@ -129,7 +130,7 @@ func (e *env) benchGenerateCommand() *cobra.Command {
 		Use:   "generate",
 		Short: "Send stamped frames out of an interface, for `xwire bench sink`",
 		Long: `Send stamped frames by AF_XDP: customers' frames for attachment circuits, or in the place of the peer
-L2TPv3 packets of the sessions of a configuration. At the end each flow's end mark tells the sink how
+L2TP packets of the sessions of a configuration. At the end each flow's end mark tells the sink how
 many frames there were. It tells of each second on standard error.
 
 With --write nothing is sent: the same frames become a pcap file, for TRex, MoonGen, Pktgen-DPDK or
@@ -140,8 +141,8 @@ tcpreplay to send; without --count as many as sizes, flows and sessions, multipl
 	f := cmd.Flags()
 	b.flags(f, "so that a sink ignores others; 0: at random")
 	f.StringVar(&b.src, "src", "", "source `MAC`; default the interface's on the core side")
-	f.StringVar(&b.dst, "dst", "", "destination `MAC`; needed on the core side: that of the box's port")
-	f.StringVar(&b.size, "size", "64", "`SIZE` of the customers' frames with tags and FCS, 64 to 1518, or imix")
+	f.StringVar(&b.dst, "dst", "", "destination `MAC`; needed on the core side and for PPPoE sessions: that of the box's port")
+	f.StringVar(&b.size, "size", "64", "`SIZE` of the customers' frames with tags and FCS, 64 to 1518, or imix; of PPP at least what headers and stamp need")
 	f.Float64Var(&b.rate, "rate", 0, "`FRAMES` a second; 0: as fast as can be")
 	f.StringVar(&b.write, "write", "", "write a pcap `FILE` and send nothing; - is standard output")
 	f.Uint64Var(&b.count, "count", 0, "`FRAMES` in all; 0: until --duration or Ctrl-C")
@@ -162,6 +163,12 @@ func (b *benchStream) generate(cmd *cobra.Command) error {
 	link, plan, macs, err := b.prepare(true)
 	if err != nil {
 		return err
+	}
+	if name := plan.ToPort(); name != "" && b.dst == "" {
+		return usageError{fmt.Errorf("--dst is missing: PPPoE frames of session %s must have the MAC address of the box's port", name)}
+	}
+	if smallest := plan.Smallest(); smallest > slices.Min(mix) {
+		b.e.progress("size %v: not all sessions have frames below %d bytes; those of PPP are as large at least as their headers and the stamp", mix, smallest)
 	}
 	run := b.run
 	if run == 0 {

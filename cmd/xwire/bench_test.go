@@ -280,6 +280,44 @@ func TestBenchWritesFile(t *testing.T) {
 	}
 }
 
+// Frames of PPP in a PPPoE session need the address of the box's port, and room for headers and stamp.
+func TestBenchGeneratePPP(t *testing.T) {
+	dir := t.TempDir()
+	box, file := filepath.Join(dir, "box.toml"), filepath.Join(dir, "box.pcap")
+	const text = `
+[port.ac]
+interface = "eth1"
+[tunnel.lns]
+version = "l2tpv2"
+local = "192.0.2.1"
+peer = "198.51.100.7"
+tid = 11
+ptid = 22
+[tunnel.lns.session.client]
+pseudowire = "pppac"
+sid = 33
+psid = 44
+attach = "ac"
+pppoe_session_id = 4660
+pppoe_peer_mac = "02:00:00:00:00:01"
+`
+	if err := os.WriteFile(box, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	generate := []string{"generate", "--config", box, "--write", file, "--count", "5", "--json"}
+	if status, _, errs := bench(t, generate...); status != statusUsage || !strings.Contains(errs, "--dst is missing: PPPoE frames of session lns/client") {
+		t.Errorf("without --dst: status %d: %s", status, errs)
+	}
+	for side, bytes := range map[string]uint64{"ac": 86, "core": 86 - 20 + 14 + 20 + 8 + 6 + 2} {
+		status, out, errs := bench(t, append(generate, "--side", side, "--dst", "02:00:00:00:00:02")...)
+		var r struct{ Frames, Bytes uint64 }
+		lastLine(t, out, &r)
+		if status != 0 || r.Frames != 6 || r.Bytes != 6*bytes || !strings.Contains(errs, "below 90 bytes") {
+			t.Errorf("side %s: status %d, %+v: %s", side, status, r, errs)
+		}
+	}
+}
+
 // lockedBuffer takes a process's output while the test reads it.
 type lockedBuffer struct {
 	mu sync.Mutex
