@@ -171,6 +171,7 @@ func ndrBetweenPorts(t *testing.T, program string) {
 			t.Fatal(err)
 		}
 	}
+	var redirect *traffic.Redirect // a program without an owner is detached when memory is collected
 	err = device.Run(func() error {
 		var ports [2]*net.Interface
 		for i, name := range []string{"p0", "p1"} {
@@ -178,12 +179,13 @@ func ndrBetweenPorts(t *testing.T, program string) {
 				return err
 			}
 		}
-		_, err := traffic.AttachRedirect(ports[0].Index, ports[1].Index)
+		redirect, err = traffic.AttachRedirect(ports[0].Index, ports[1].Index)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer redirect.Close()
 	// A veth receives what XDP redirects to it while it has a program itself: the sink in the driver.
 	out, err := tester.Command(program, "bench", "ndr", "--from", "w0", "--to", "w1", "--size", "64", "--sink", "xdp",
 		"--trial", "200ms", "--tries", "1", "--resolution", "0.4", "--max-rate", "0.02", "--json")
