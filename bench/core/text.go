@@ -19,8 +19,7 @@ func (r *Result) Benchmark() string {
 
 // Header tells benchstat where the lines come from.
 func (r *Report) Header() string {
-	return fmt.Sprintf("goos: linux\ngoarch: %s\npkg: xwire/bench/core\ncpu: %s\nkernel: %s\nmode: %s\n",
-		r.Machine.Arch, r.Machine.CPU, r.Machine.Kernel, r.Mode)
+	return r.Machine.Header("core", r.Mode)
 }
 
 // Table is the results for people.

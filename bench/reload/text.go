@@ -9,7 +9,7 @@ import (
 // Benchmark is what was found as lines that benchstat reads.
 func (r *Report) Benchmark() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: xwire/bench/reload\ncpu: %s\nkernel: %s\nmode: %s\n", r.Machine.Arch, r.Machine.CPU, r.Machine.Kernel, r.Mode)
+	b.WriteString(r.Machine.Header("reload", r.Mode))
 	line := func(what, unit string, list []Duration) {
 		for _, v := range list {
 			fmt.Fprintf(&b, "Benchmark%s/sessions=%d\t1\t%.6f %s\n", what, r.Sessions, v, unit)
