@@ -143,7 +143,7 @@ func (b *benchNDR) lab(ctx context.Context) (err error) {
 	all := make([]ndrLine, len(report.Results))
 	for i := range all {
 		r := &report.Results[i]
-		all[i] = ndrLine{r.Case, cmp.Or(r.Mix, fmt.Sprint(r.Size)), &r.Result}
+		all[i] = newNDRLine(r.Case, r.Size, r.Mix, &r.Result)
 	}
 	benchmarkNDR(out, report.Machine, report.Mode, all)
 	fmt.Fprintf(out, "%v\ndriver %s; ports of xwire in %s mode; L2TPv3 over %s; trials of %.2g s\ngenerator: %s\nsink: %s\n\n",
@@ -227,7 +227,7 @@ func (b *benchNDR) ports(ctx context.Context) error {
 	all := make([]ndrLine, len(results))
 	for i := range all {
 		r := &results[i]
-		all[i] = ndrLine{r.Case, cmp.Or(r.Mix, fmt.Sprint(r.Size)), &r.Result}
+		all[i] = newNDRLine(r.Case, r.Size, r.Mix, &r.Result)
 	}
 	benchmarkNDR(b.e.stdout, machine, "XDP redirect", all)
 	fmt.Fprintf(b.e.stdout, "%v\nfrom %s to %s\n\n", machine, portName(from), portName(to))
@@ -247,6 +247,10 @@ func portName(i *net.Interface) string {
 type ndrLine struct {
 	name, size string
 	*ndr.Result
+}
+
+func newNDRLine(name string, size int, mix string, r *ndr.Result) ndrLine {
+	return ndrLine{name, cmp.Or(mix, fmt.Sprint(size)), r}
 }
 
 // benchmarkNDR prints what benchstat reads.
