@@ -51,16 +51,23 @@ func (c Case) String() string {
 	return b.String()
 }
 
-// ends is how many sessions a table has at each end: all where they are measured, and at the other end
-// the first one, which makes the packets and shows that what came of them is right.
-func (c Case) ends() [2]int {
+// contents are what a table holds.
+type contents struct {
+	Setup
+	ends [2]int // sessions at each end
+}
+
+// contents are all sessions at the ends that are measured, and at another end the first one, which makes
+// the packets and shows that what came of them is right.
+func (c Case) contents() contents {
+	ends := [2]int{c.Sessions, c.Sessions}
 	switch c.Kind {
 	case Encap:
-		return [2]int{c.Sessions, 1}
+		ends[1] = 1
 	case Decap:
-		return [2]int{1, c.Sessions}
+		ends[0] = 1
 	}
-	return [2]int{c.Sessions, c.Sessions}
+	return contents{c.Setup, ends}
 }
 
 // MinSize and MaxSize bound Case.Size.

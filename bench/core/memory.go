@@ -27,7 +27,7 @@ func (r *Report) measureMemory(ctx context.Context, cases []Case) (map[int]float
 				return nil, err
 			}
 			before := heap()
-			table, err := buildTable(c.Setup, [2]int{c.Sessions}, workers)
+			table, err := buildTable(contents{c.Setup, [2]int{c.Sessions}}, workers)
 			if err != nil {
 				return nil, fmt.Errorf("measure memory of %d sessions: %w", c.Sessions, err)
 			}

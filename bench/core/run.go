@@ -125,19 +125,17 @@ func (r *Report) measure(ctx context.Context, cfg Config, cases []Case, mem []by
 	}
 	g := newGauge(cfg.Patience)
 	var table *pw.Table
-	var built Setup
-	var ends [2]int
+	var built contents
 	for i, c := range cases {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		progress(Progress{Case: c, Done: i, Total: len(cases)})
-		fresh := table == nil || built != c.Setup || ends != c.ends()
+		fresh := built != c.contents()
 		if fresh {
-			built, ends = c.Setup, c.ends()
-			table = nil
+			built, table = c.contents(), nil
 			runtime.GC()
-			if table, err = buildTable(built, ends, 1); err != nil {
+			if table, err = buildTable(built, 1); err != nil {
 				return fmt.Errorf("%v: %w", c, err)
 			}
 			runtime.GC() // not while measuring

@@ -24,8 +24,8 @@ var (
 // The two ends of session i have the ids 1+2i, at port 1, and 2+2i, at port 2.
 func sessionID(session, end uint32) uint32 { return 1 + 2*session + end }
 
-// buildTable makes a table with so many sessions at each end.
-func buildTable(s Setup, sessions [2]int, workers int) (*pw.Table, error) {
+// buildTable makes a table.
+func buildTable(s contents, workers int) (*pw.Table, error) {
 	t := pw.NewTable(workers)
 	hop := t.AddNextHop(pw.NextHop{Port: 0, Src: l2tp.MAC{2, 0, 0, 0, 0, 1}, Dst: l2tp.MAC{2, 0, 0, 0, 0, 2}, MTU: pathMTU})
 	t.SetPort(0, pw.PortSpec{Core: true, MTU: pathMTU})
@@ -40,7 +40,7 @@ func buildTable(s Setup, sessions [2]int, workers int) (*pw.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	for end := range uint32(len(sessions)) {
+	for end := range uint32(len(s.ends)) {
 		addrs := [2]netip.AddrPort{netip.AddrPortFrom(near[s.ip6()], port), netip.AddrPortFrom(far[s.ip6()], port)}
 		tunnel.Local, tunnel.Peer = addrs[end], addrs[1-end]
 		id, err := t.AddTunnel(tunnel)
@@ -60,7 +60,7 @@ func buildTable(s Setup, sessions [2]int, workers int) (*pw.Table, error) {
 		case "vid":
 			spec.AC.PW = pw.PWTags{Kind: pw.PWVID, VID: 5}
 		}
-		for i := range uint32(sessions[end]) {
+		for i := range uint32(s.ends[end]) {
 			spec.SID, spec.PSID = sessionID(i, end), sessionID(i, 1-end)
 			switch {
 			case s.VLAN != "":
